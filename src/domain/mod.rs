@@ -1,0 +1,29 @@
+//! What a deploy is, and how it moves. Pure: no clock, no network, no database.
+//!
+//! Everything here compiles for the server and for the browser, so that both speak of the same
+//! things by the same names. One function, [`transition::apply`], moves a deploy from state to state;
+//! nothing else does.
+
+mod board;
+mod confirmation;
+mod deploy;
+mod exchange;
+mod log;
+mod refusal;
+mod report;
+mod site;
+mod steps;
+mod timestamp;
+pub mod transition;
+
+pub use board::{Board, DeployPage, DeployRecord, Health, HealthStatus, Tile, TimelineEntry};
+pub use confirmation::{Confirmation, ConfirmationMismatch};
+pub use deploy::{ConfirmedBy, Deploy, DeployId, Failure, Run, State};
+pub use exchange::{About, DeployRequest, ReportAnswer, ReportResult, SiteHistory};
+pub use log::{InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail};
+pub use refusal::{Problem, Refusal};
+pub use report::{InvalidReport, LogChunk, Report, ReportStatus};
+pub use site::{InvalidSlug, Site, Slug};
+pub use steps::{Step, StepStatus, StepTrace};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use transition::{Actor, Effect, Event, apply};

@@ -1,0 +1,329 @@
+//! The use cases: ask for a deploy, read one, read the board and the history.
+
+use super::store::{Intent, Recorded, Store};
+use super::{Console, clock};
+use crate::domain::{
+    Board, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage, DeployRecord, DeployRequest, Health,
+    HealthStatus, LogCursor, LogTail, Problem, Refusal, Site, SiteHistory, Slug, State, Tile,
+};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
+
+/// How much of an active deploy's log its tile shows, in bytes.
+const TILE_LOG_BYTES: u64 = 4 * 1024;
+/// How many deploys a page of history holds.
+const PAGE: usize = 25;
+const REASON_CHARS: usize = 500;
+const REF_CHARS: usize = 255;
+/// GitHub takes at most 25 inputs, and one of them is the deploy's id.
+const MOST_INPUTS: usize = 24;
+const INPUT_BYTES: usize = 16 * 1024;
+
+/// The input that carries the deploy's id. Nobody else may set it.
+pub const DEPLOY_ID_INPUT: &str = "console_deploy_id";
+
+/// What recording an intent came to.
+pub enum Created {
+    /// A new deploy.
+    New(Box<DeployRecord>),
+    /// The same request made this one before.
+    Again(Box<DeployRecord>),
+}
+
+/// Checks the request, commits the intent and wakes the dispatcher.
+///
+/// # Errors
+/// A [`Refusal`]: 404, 409, 422, 429 or 503. Then nothing was recorded.
+pub async fn create(console: &Console, request: &DeployRequest, key: Option<&str>) -> Result<Created, Refusal> {
+    let site = console.site(&request.site).ok_or_else(|| unknown_site(&request.site))?;
+    let _typed: Confirmation = Confirmation::check(&site.slug, &request.confirmation)?;
+    let intent = intent(console, site, request, key)?;
+    match console
+        .store
+        .record_intent(&intent, console.limits.deploys_a_minute)
+        .await?
+    {
+        Recorded::Created => {
+            console.dispatcher.wake();
+            Ok(Created::New(Box::new(
+                record(&console.store, intent.deploy, LogTail::default()).await?,
+            )))
+        }
+        Recorded::Again(deploy) => {
+            let log = console.store.log_tail(deploy.id).await?;
+            Ok(Created::Again(Box::new(record(&console.store, *deploy, log).await?)))
+        }
+        Recorded::OtherRequest(id) => {
+            let detail = "This Idempotency-Key belongs to a different request. Use a new key for a new request.";
+            Err(Refusal::new(Problem::Invalid, detail)
+                .with_field("Idempotency-Key")
+                .with_deploy(id))
+        }
+        Recorded::SiteTaken(id) => {
+            let detail = format!(
+                "{} has an active deploy already. Wait until it has finished, or look at it.",
+                site.slug
+            );
+            Err(Refusal::new(Problem::AlreadyActive, detail).with_deploy(id))
+        }
+        Recorded::TooMany => {
+            let detail = format!("At most {} deploys a minute.", console.limits.deploys_a_minute);
+            Err(Refusal::new(Problem::TooManyRequests, detail).with_retry_after(60))
+        }
+    }
+}
+
+/// A deploy with its timeline, and its log from the cursor on; without one, the log's end.
+///
+/// # Errors
+/// A [`Refusal`]: 400 for a cursor that was never given out, 404, 503.
+pub async fn read(console: &Console, id: DeployId, after: Option<&str>) -> Result<DeployRecord, Refusal> {
+    let cursor = after
+        .map(str::parse::<LogCursor>)
+        .transpose()
+        .map_err(|error| bad_cursor("after", error.to_string()))?;
+    let deploy = console.store.deploy(id).await?.ok_or_else(|| unknown_deploy(id))?;
+    let log = match cursor {
+        Some(cursor) => console.store.log_after(id, cursor).await?,
+        None => console.store.log_tail(id).await?,
+    };
+    record(&console.store, deploy, log).await
+}
+
+/// Every site with its health and its newest deploy.
+///
+/// # Errors
+/// A [`Refusal`]: 503.
+pub async fn board(console: &Console) -> Result<Board, Refusal> {
+    let store = &console.store;
+    let mut health = store.health_of_sites().await?;
+    let newest = store.newest_of_each_site().await?;
+    let mut newest: HashMap<Slug, Deploy> = newest.into_iter().map(|deploy| (deploy.site.clone(), deploy)).collect();
+    let mut tiles = Vec::with_capacity(console.sites.len());
+    for site in &console.sites {
+        let latest = match newest.remove(&site.slug) {
+            Some(deploy) => Some(tile_record(store, deploy).await?),
+            None => None,
+        };
+        let health = health_of(site, health.remove(site.slug.as_str()));
+        tiles.push(Tile {
+            site: site.clone(),
+            health,
+            latest,
+        });
+    }
+    Ok(Board { tiles })
+}
+
+/// A page of all deploys, newest first.
+///
+/// # Errors
+/// A [`Refusal`]: 400 for a cursor that was never given out, 503.
+pub async fn history(console: &Console, site: Option<&Slug>, before: Option<&str>) -> Result<DeployPage, Refusal> {
+    let before = before.map(str::parse::<DeployId>).transpose();
+    let before =
+        before.map_err(|_| bad_cursor("before", "`before` must be a cursor from an earlier answer".to_owned()))?;
+    // One more than a page tells whether there is another.
+    let most = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+    let mut deploys = console.store.history(site, before, most).await?;
+    let more = deploys.len() > PAGE;
+    deploys.truncate(PAGE);
+    let next = deploys.last().filter(|_| more).map(|deploy| deploy.id.to_string());
+    Ok(DeployPage { deploys, next })
+}
+
+/// A site and a page of its deploys.
+///
+/// # Errors
+/// A [`Refusal`]: 400, 404 for a site that `console.toml` does not declare, 503.
+pub async fn site_history(console: &Console, slug: &Slug, before: Option<&str>) -> Result<SiteHistory, Refusal> {
+    let site = console.site(slug.as_str()).ok_or_else(|| unknown_site(slug.as_str()))?;
+    Ok(SiteHistory {
+        site: site.clone(),
+        page: history(console, Some(slug), before).await?,
+    })
+}
+
+/// The refusal for a deploy that is not on record.
+pub fn unknown_deploy(id: DeployId) -> Refusal {
+    Refusal::new(Problem::NotFound, format!("There is no deploy {id}."))
+}
+
+async fn record(store: &Store, deploy: Deploy, log: LogTail) -> Result<DeployRecord, Refusal> {
+    let timeline = store.timeline(deploy.id).await?;
+    Ok(DeployRecord {
+        active: deploy.is_active(),
+        timeline,
+        log,
+        deploy,
+    })
+}
+
+/// What a tile needs of a deploy: the log's end while it is active, and no timeline.
+async fn tile_record(store: &Store, deploy: Deploy) -> Result<DeployRecord, Refusal> {
+    let active = deploy.is_active();
+    let log = if active {
+        store.log_end(deploy.id, TILE_LOG_BYTES).await?
+    } else {
+        LogTail::default()
+    };
+    Ok(DeployRecord {
+        active,
+        timeline: Vec::new(),
+        log,
+        deploy,
+    })
+}
+
+fn health_of(site: &Site, found: Option<Health>) -> Health {
+    let nothing = |status| Health {
+        status,
+        detail: None,
+        since: None,
+    };
+    match (&site.health_url, found) {
+        (None, _) => nothing(HealthStatus::Unwatched),
+        (Some(_), None) => nothing(HealthStatus::Unknown),
+        (Some(_), Some(health)) => health,
+    }
+}
+
+fn intent(console: &Console, site: &Site, request: &DeployRequest, key: Option<&str>) -> Result<Intent, Refusal> {
+    let git_ref = checked_ref(request.git_ref.as_deref(), site)?;
+    let reason = checked_reason(request.reason.as_deref())?;
+    let inputs = checked_inputs(site, &request.inputs)?;
+    let key = key.map(checked_key).transpose()?;
+    let body = serde_json::to_vec(request).map_err(|error| Refusal::new(Problem::Invalid, error.to_string()))?;
+    let deploy = Deploy {
+        id: DeployId::from_uuid(Uuid::now_v7()),
+        site: site.slug.clone(),
+        environment: site.environment.clone(),
+        state: State::Requested,
+        operator: console.operator.clone(),
+        reason,
+        git_ref,
+        inputs,
+        head_sha: None,
+        requested_at: clock::now(),
+        dispatched_at: None,
+        started_at: None,
+        finished_at: None,
+        last_heard_at: None,
+        run_id: None,
+        run_attempt: None,
+        run_url: None,
+        confirmed_by: None,
+        cancel_requested: false,
+        conclusion_conflict: false,
+        notice: None,
+        steps: Vec::new(),
+        failure: None,
+        traces: Vec::new(),
+    };
+    Ok(Intent {
+        deploy,
+        idempotency_key: key,
+        request_sha256: sha256_hex(&body),
+    })
+}
+
+/// Lower-case hex of the SHA-256 of `bytes`.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn checked_ref(asked: Option<&str>, site: &Site) -> Result<String, Refusal> {
+    let Some(git_ref) = asked else {
+        return Ok(site.git_ref.clone());
+    };
+    // What git-check-ref-format(1) allows nowhere; GitHub knows the rest.
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c);
+    if git_ref.is_empty() || git_ref.len() > REF_CHARS || git_ref.starts_with('-') || git_ref.chars().any(odd) {
+        return Err(invalid(
+            "ref",
+            "`ref` must be the name of a branch or tag, such as `main` or `v1.2.3`",
+        ));
+    }
+    Ok(git_ref.to_owned())
+}
+
+fn checked_reason(reason: Option<&str>) -> Result<Option<String>, Refusal> {
+    let Some(reason) = reason.map(str::trim).filter(|reason| !reason.is_empty()) else {
+        return Ok(None);
+    };
+    if reason.chars().count() > REASON_CHARS {
+        return Err(invalid("reason", "`reason` must be at most 500 characters"));
+    }
+    if reason.contains('\0') {
+        return Err(invalid("reason", "`reason` must not contain a NUL character"));
+    }
+    Ok(Some(reason.to_owned()))
+}
+
+fn checked_inputs(site: &Site, asked: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut inputs = site.inputs.clone();
+    inputs.extend(asked.clone());
+    if inputs.contains_key(DEPLOY_ID_INPUT) {
+        return Err(invalid(
+            "inputs",
+            "`inputs` must not set `console_deploy_id`: the console does",
+        ));
+    }
+    if inputs.len() > MOST_INPUTS {
+        return Err(invalid(
+            "inputs",
+            "`inputs` must be at most 24: GitHub takes 25, and the deploy's id is one of them",
+        ));
+    }
+    if inputs
+        .iter()
+        .any(|(name, value)| name.is_empty() || name.len() + value.len() > INPUT_BYTES || value.contains('\0'))
+    {
+        return Err(invalid(
+            "inputs",
+            "an input must have a name, at most 16 KiB and no NUL character",
+        ));
+    }
+    Ok(inputs)
+}
+
+fn checked_key(key: &str) -> Result<String, Refusal> {
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(key.to_owned());
+    }
+    Err(invalid(
+        "Idempotency-Key",
+        "Idempotency-Key must be 1 to 255 visible ASCII characters",
+    ))
+}
+
+fn invalid(field: &str, detail: &str) -> Refusal {
+    Refusal::new(Problem::Invalid, detail).with_field(field)
+}
+
+fn bad_cursor(field: &str, detail: String) -> Refusal {
+    Refusal::new(Problem::Malformed, detail).with_field(field)
+}
+
+fn unknown_site(slug: &str) -> Refusal {
+    let shown: String = slug.chars().take(80).collect();
+    Refusal::new(
+        Problem::NotFound,
+        format!("There is no site `{shown}`. `console.toml` declares the sites."),
+    )
+    .with_field("site")
+}
+
+impl From<ConfirmationMismatch> for Refusal {
+    fn from(mismatch: ConfirmationMismatch) -> Self {
+        Self::new(Problem::ConfirmationMismatch, mismatch.to_string()).with_field("confirmation")
+    }
+}

@@ -1,0 +1,121 @@
+//! Takes intents to GitHub: at most one call each, whatever happens in between.
+//!
+//! A claim is committed before the call leaves. So after a crash a `requested` intent has certainly not
+//! been sent and is sent now, and a `dispatching` one may have been, and is never sent again.
+
+use super::clock;
+use super::github::Github;
+use super::store::{Store, StoreError};
+use crate::domain::{Deploy, Effect, Event, Site, State};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long an intent can wait when its wake-up was missed, because the database was busy.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long the outcome of a call is kept in hand while the database does not take it.
+const RECORD_RETRY: Duration = Duration::from_millis(500);
+
+/// The dispatcher. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Dispatcher {
+    store: Store,
+    github: Github,
+    sites: Arc<[Site]>,
+    due: Arc<Notify>,
+    calls: TaskTracker,
+}
+
+impl Dispatcher {
+    /// A dispatcher that does nothing until it is told to [`Self::run`] or [`Self::step`].
+    pub fn new(store: Store, github: Github, sites: &[Site]) -> Self {
+        Self {
+            store,
+            github,
+            sites: sites.into(),
+            due: Arc::new(Notify::new()),
+            calls: TaskTracker::new(),
+        }
+    }
+
+    /// Says that an intent is waiting.
+    pub fn wake(&self) {
+        self.due.notify_one();
+    }
+
+    /// What must never be shown in a log.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.github.token()).filter(|token| !token.is_empty())
+    }
+
+    /// Tells the truth about what an earlier process left behind: what was being dispatched when it ended
+    /// may or may not have reached GitHub. To be called once, before [`Self::run`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        let reason = "The console stopped while it was dispatching, so it does not know whether GitHub got it.";
+        for deploy in self.store.in_state(State::Dispatching).await? {
+            tracing::warn!(deploy = %deploy.id, "found in dispatching at start-up");
+            let event = Event::Unanswered {
+                reason: reason.to_owned(),
+            };
+            self.store.change(deploy.id, &event, clock::now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Dispatches whatever is due, until told to stop; then waits for the calls that are under way.
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.step().await {
+                tracing::error!(%error, "intents could not be claimed; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                // Whether woken or not, look: the reason to wake may have come while we were looking.
+                _woken = timeout(LOOK_AGAIN, self.due.notified()) => {}
+            }
+        }
+        self.calls.close();
+        self.calls.wait().await;
+    }
+
+    /// Claims every intent that waits and starts its call. Returns how many it claimed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn step(&self) -> Result<usize, StoreError> {
+        let mut claimed = 0;
+        for intent in self.store.in_state(State::Requested).await? {
+            let Some((Effect::Moved, deploy)) = self.store.change(intent.id, &Event::Claimed, clock::now()).await?
+            else {
+                continue;
+            };
+            claimed += 1;
+            let this = self.clone();
+            self.calls.spawn(async move { this.dispatch(deploy).await });
+        }
+        Ok(claimed)
+    }
+
+    /// The one call, and its outcome on record.
+    async fn dispatch(&self, deploy: Deploy) {
+        let site = self.sites.iter().find(|site| site.slug == deploy.site);
+        let event = match site {
+            Some(site) => self.github.dispatch(site, &deploy).await,
+            None => Event::NotSent {
+                reason: "console.toml does not declare this site any more.".to_owned(),
+            },
+        };
+        tracing::info!(deploy = %deploy.id, site = %deploy.site, ?event, "dispatched");
+        // The call cannot be made again, so its outcome is worth waiting for.
+        while let Err(error) = self.store.change(deploy.id, &event, clock::now()).await {
+            tracing::error!(deploy = %deploy.id, %error, "the outcome of a dispatch could not be recorded; trying again");
+            tokio::time::sleep(RECORD_RETRY).await;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What GitHub's answer to a dispatch means: accepted, refused, or unknown.
+
+use crate::domain::{Event, Run};
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use std::error::Error;
+
+/// The most of an answer that is read, in bytes.
+const MOST_ANSWER: usize = 1024 * 1024;
+/// The most of GitHub's message that is kept, in characters.
+const MESSAGE_CHARS: usize = 600;
+
+#[derive(Deserialize)]
+struct RunDetails {
+    workflow_run_id: i64,
+    html_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GithubError {
+    message: String,
+}
+
+/// Reads the answer to a dispatch.
+pub(super) async fn read_dispatch(response: Response) -> Event {
+    let status = response.status();
+    let body = match bounded_body(response).await {
+        Ok(body) => body,
+        // The status line alone is enough for a refusal, and never enough to know the run.
+        Err(_) if is_refusal(status) => Vec::new(),
+        Err(problem) => return unknown(format!("GitHub answered {status}, and then {problem}.")),
+    };
+    match status {
+        StatusCode::OK => match serde_json::from_slice::<RunDetails>(&body) {
+            Ok(run) => Event::Accepted(Run {
+                id: run.workflow_run_id,
+                attempt: 1,
+                url: run.html_url,
+                head_sha: None,
+            }),
+            Err(_) => unknown("GitHub answered 200 with something that names no run.".to_owned()),
+        },
+        StatusCode::NO_CONTENT => unknown("GitHub accepted the dispatch and did not name the run.".to_owned()),
+        status if is_refusal(status) => Event::Refused {
+            reason: refusal(status, &body),
+        },
+        status => unknown(format!("GitHub answered {status}{}.", message(&body))),
+    }
+}
+
+/// Reads the failure of a dispatch that got no answer: whether it can have left this machine.
+pub(super) fn read_failure(error: &reqwest::Error) -> Event {
+    if error.is_connect() || error.is_builder() {
+        return Event::NotSent {
+            reason: format!("GitHub could not be reached, so nothing was sent: {}", chain(error)),
+        };
+    }
+    if error.is_timeout() {
+        return unknown("GitHub took the request and gave no answer within 10 s.".to_owned());
+    }
+    unknown(format!(
+        "The connection broke after the request was sent: {}",
+        chain(error)
+    ))
+}
+
+/// The body, as long as it is bounded.
+pub(super) async fn bounded_body(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(body),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MOST_ANSWER => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err("its answer is larger than 1 MiB".to_owned()),
+            Err(error) => return Err(chain(&error)),
+        }
+    }
+}
+
+/// GitHub's own message, with a colon before it; nothing when there is none.
+pub(super) fn message(body: &[u8]) -> String {
+    let Ok(error) = serde_json::from_slice::<GithubError>(body) else {
+        return String::new();
+    };
+    let message: String = error
+        .message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE_CHARS)
+        .collect();
+    format!(": {}", message.trim_end_matches('.'))
+}
+
+/// An error with all its causes, without the URL, which is long and known.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+/// 4xx says no; 408 and 429 say "not now" and may come from something in between. 3xx says "elsewhere",
+/// which we do not follow: a dispatch must go where the operator was told it goes.
+fn is_refusal(status: StatusCode) -> bool {
+    let undecided = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    (status.is_client_error() && !undecided) || status.is_redirection()
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> String {
+    let hint = match status.as_u16() {
+        300..=399 => " The repository may have moved: give its new name in console.toml.",
+        401 => " Look at GITHUB_DISPATCH_TOKEN: it is wrong, revoked or expired.",
+        403 => " The token may lack write access to Actions, or its rate limit is used up.",
+        404 => " Look at the site's repository and workflow in console.toml, and whether the token may see them.",
+        422 => " Look at the site's ref and inputs in console.toml, and at the workflow's own.",
+        _ => "",
+    };
+    format!("GitHub answered {status}{}.{hint}", message(body))
+}
+
+fn unknown(reason: String) -> Event {
+    Event::Unanswered { reason }
+}

@@ -1,0 +1,212 @@
+//! The client of GitHub's API: one dispatch, and reading.
+//!
+//! Sources: <https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event>,
+//! <https://docs.github.com/en/rest/actions/workflow-runs>.
+//!
+//! A dispatch is not idempotent, and GitHub has been seen to start a run for each of several calls that
+//! it answered with 5xx. So nothing here tries twice, follows a redirect or reuses a connection that may
+//! be dead; what came of the one call is told in three words: accepted, refused, unknown.
+
+mod answer;
+
+use crate::domain::{Deploy, Event, Run, Site};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect;
+use serde::Deserialize;
+use serde_json::json;
+use std::fmt;
+use std::time::Duration;
+
+use super::deploys::DEPLOY_ID_INPUT;
+
+/// How long GitHub may take for one answer, body and all.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The first API version that always names the run, and refuses to be asked for it.
+const ALWAYS_NAMES_THE_RUN: &str = "2026-03-10";
+
+/// Where and as whom the client speaks.
+#[derive(Clone)]
+pub struct Options {
+    /// The API's base, without a slash at its end.
+    pub api_url: String,
+    /// `X-GitHub-Api-Version`.
+    pub api_version: String,
+    /// The token for the `Authorization` header; nothing is assumed about its form.
+    pub token: String,
+}
+
+/// GitHub, as far as the console needs it.
+#[derive(Clone)]
+pub struct Github {
+    http: reqwest::Client,
+    options: Options,
+}
+
+/// The client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableOptions {
+    /// The token or the version cannot stand in a header.
+    #[error("the GitHub token or API version has a character that no HTTP header can carry")]
+    Header,
+    /// The HTTP client does not start.
+    #[error("the HTTP client does not start: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A look-up did not come to an answer. It can be made again at any time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LookupFailed(String);
+
+impl fmt::Debug for Github {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Github")
+            .field("api_url", &self.options.api_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// GitHub's `workflow-run`, as far as we read it.
+#[derive(Debug, Deserialize)]
+struct WorkflowRun {
+    id: i64,
+    #[serde(default = "first_attempt")]
+    run_attempt: i64,
+    html_url: Option<String>,
+    head_sha: Option<String>,
+    display_title: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WorkflowRuns {
+    workflow_runs: Vec<WorkflowRun>,
+}
+
+const fn first_attempt() -> i64 {
+    1
+}
+
+impl Github {
+    /// A client for these options.
+    ///
+    /// # Errors
+    /// [`UnusableOptions`] when they cannot be sent.
+    pub fn new(options: Options) -> Result<Self, UnusableOptions> {
+        // A provider that is installed already is as good as ours.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("raxx-console/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers(&options)?)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .http1_only()
+            .connect_timeout(PATIENCE / 2)
+            .timeout(PATIENCE)
+            .build()?;
+        Ok(Self { http, options })
+    }
+
+    /// The token, so that it can be kept out of logs.
+    pub fn token(&self) -> &str {
+        &self.options.token
+    }
+
+    /// Dispatches the site's workflow for `deploy`, once, and tells what came of it as an event:
+    /// [`Event::Accepted`], [`Event::Refused`], [`Event::NotSent`] or [`Event::Unanswered`].
+    pub async fn dispatch(&self, site: &Site, deploy: &Deploy) -> Event {
+        let url = format!(
+            "{}/repos/{}/actions/workflows/{}/dispatches",
+            self.options.api_url, site.repository, site.workflow
+        );
+        let mut inputs = json!(deploy.inputs);
+        inputs[DEPLOY_ID_INPUT] = json!(deploy.id);
+        let mut body = json!({ "ref": deploy.git_ref, "inputs": inputs });
+        if self.options.api_version.as_str() < ALWAYS_NAMES_THE_RUN {
+            body["return_run_details"] = json!(true);
+        }
+        match self.http.post(url).json(&body).send().await {
+            Ok(response) => answer::read_dispatch(response).await,
+            Err(error) => answer::read_failure(&error),
+        }
+    }
+
+    /// Looks for the run of `deploy` among the workflow's runs: the one whose title carries the deploy's id.
+    ///
+    /// # Errors
+    /// [`LookupFailed`] when GitHub gives no usable answer.
+    pub async fn find_run(&self, site: &Site, deploy: &Deploy) -> Result<Option<Run>, LookupFailed> {
+        let url = format!(
+            "{}/repos/{}/actions/workflows/{}/runs",
+            self.options.api_url, site.repository, site.workflow
+        );
+        // A day's margin for clocks; the id decides.
+        let since = deploy.requested_at.plus_millis(-86_400_000).to_string();
+        let created = format!(">={}", since.split('T').next().unwrap_or(&since));
+        let query = [
+            ("event", "workflow_dispatch"),
+            ("created", created.as_str()),
+            ("per_page", "100"),
+        ];
+        let found: WorkflowRuns = self.get(&url, &query).await?;
+        let id = deploy.id.to_string();
+        let ours = |run: &WorkflowRun| run.display_title.as_ref().is_some_and(|title| title.contains(&id));
+        Ok(found.workflow_runs.into_iter().find(ours).map(Run::from))
+    }
+
+    /// Reads a run that is bound already: its page and its commit.
+    ///
+    /// # Errors
+    /// [`LookupFailed`] when GitHub gives no usable answer.
+    pub async fn run(&self, site: &Site, run_id: i64) -> Result<Run, LookupFailed> {
+        let url = format!(
+            "{}/repos/{}/actions/runs/{run_id}",
+            self.options.api_url, site.repository
+        );
+        self.get::<WorkflowRun>(&url, &[]).await.map(Run::from)
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, url: &str, query: &[(&str, &str)]) -> Result<T, LookupFailed> {
+        let url = url::Url::parse_with_params(url, query).map_err(|error| LookupFailed(error.to_string()))?;
+        let response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(|error| LookupFailed(answer::chain(&error)))?;
+        let status = response.status();
+        let body = answer::bounded_body(response).await.map_err(LookupFailed)?;
+        if !status.is_success() {
+            return Err(LookupFailed(format!(
+                "GitHub answered {status}{}",
+                answer::message(&body)
+            )));
+        }
+        serde_json::from_slice(&body).map_err(|error| LookupFailed(format!("GitHub's answer cannot be read: {error}")))
+    }
+}
+
+impl From<WorkflowRun> for Run {
+    fn from(run: WorkflowRun) -> Self {
+        Self {
+            id: run.id,
+            attempt: run.run_attempt,
+            url: run.html_url,
+            head_sha: run.head_sha,
+        }
+    }
+}
+
+fn headers(options: &Options) -> Result<HeaderMap, UnusableOptions> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| UnusableOptions::Header);
+    let mut token = value(&format!("Bearer {}", options.token))?;
+    token.set_sensitive(true);
+    Ok(HeaderMap::from_iter([
+        (AUTHORIZATION, token),
+        (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
+        (
+            HeaderName::from_static("x-github-api-version"),
+            value(&options.api_version)?,
+        ),
+    ]))
+}

@@ -1,0 +1,142 @@
+//! Puts a console together and serves it until it is told to stop.
+
+use super::config::{Config, ConfigError};
+use super::dispatcher::Dispatcher;
+use super::github::Github;
+use super::settle::Settler;
+use super::store::{OpenError, Store, StoreError};
+use super::{Console, Inner, health, router};
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Why the console does not start, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error("DATABASE_URL={url}: {error}: give a file that the console may write")]
+    Database {
+        /// Its address.
+        url: String,
+        /// What is wrong with it.
+        error: OpenError,
+    },
+    /// The database, once it was open.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The address to listen on.
+    #[error("{addr}: {error}: another program may have that port; choose one with PORT")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// The operating system.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// A console that listens and works. [`Self::stop`] it, or it goes on.
+pub struct Running {
+    addr: SocketAddr,
+    store: Store,
+    stop: CancellationToken,
+    work: TaskTracker,
+}
+
+/// Starts everything: the database, the background work, the listener. When it returns, the port answers.
+///
+/// # Errors
+/// [`StartError`]; then nothing is left running.
+pub async fn start(config: Config, stand_in: Option<String>) -> Result<Running, StartError> {
+    let github = Github::new(config.github.clone())
+        .map_err(|error| ConfigError::new(format!("GITHUB_DISPATCH_TOKEN, GITHUB_API_VERSION: {error}")))?;
+    let store = Store::open(&config.database_url)
+        .await
+        .map_err(|error| StartError::Database {
+            url: config.database_url.clone(),
+            error,
+        })?;
+    let listen = |error| StartError::Listen {
+        addr: config.addr,
+        error,
+    };
+    let listener = TcpListener::bind(config.addr).await.map_err(listen)?;
+    let addr = listener.local_addr().map_err(listen)?;
+    let dispatcher = Dispatcher::new(store.clone(), github.clone(), &config.sites);
+    dispatcher.recover().await?;
+
+    let (stop, work) = (CancellationToken::new(), TaskTracker::new());
+    work.spawn(dispatcher.clone().run(stop.clone()));
+    work.spawn(Settler::new(store.clone(), github, &config.sites).run(stop.clone()));
+    work.spawn(health::watch(
+        store.clone(),
+        config.sites.clone(),
+        config.health_every,
+        stop.clone(),
+    ));
+    let console = Console::new(Inner {
+        store: store.clone(),
+        sites: config.sites,
+        keys: config.keys,
+        operator: config.operator,
+        dispatcher,
+        limits: config.limits,
+        stand_in,
+    });
+    let stopped = stop.clone().cancelled_owned();
+    work.spawn(async move {
+        let served = axum::serve(listener, router::routes(console))
+            .with_graceful_shutdown(stopped)
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the listener failed");
+        }
+    });
+    work.close();
+    tracing::info!(%addr, "listening");
+    Ok(Running {
+        addr,
+        store,
+        stop,
+        work,
+    })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its record.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Finishes what is under way, and stops.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.work.wait().await;
+        self.store.close().await;
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the operating system does not let us wait for them.
+pub async fn asked_to_stop() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}

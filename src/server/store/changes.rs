@@ -1,0 +1,231 @@
+//! Changing a deploy: load, apply one event, write back, all in one transaction.
+
+use super::rows::{DEPLOY_COLUMNS, Stored, actor_columns, bind_changeable, read_deploy};
+use super::{Store, StoreError, TRIES, logs};
+use crate::domain::{Actor, Deploy, DeployId, Effect, Event, LogChunk, State, Timestamp, apply};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+
+/// A callback that arrived: what tells it from any other.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The sender's id for it, the same over retries.
+    pub id: String,
+    /// Lower-case hex of the SHA-256 of its body.
+    pub body_sha256: String,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone)]
+pub enum Receipt {
+    /// It is stored, and had this effect; the deploy as it is now.
+    Stored(Effect, Box<Deploy>),
+    /// It was stored before; the deploy as it is now.
+    Duplicate(Box<Deploy>),
+    /// Its id was used for another body.
+    OtherBody,
+    /// It speaks of another run than the deploy's own. Nothing was stored.
+    OtherRun(Box<Deploy>),
+    /// There is no such deploy.
+    UnknownDeploy,
+    /// More than the deploy may send in a minute. Nothing was stored.
+    TooMany,
+}
+
+impl Store {
+    /// Applies `event` to a deploy. `None` when there is no such deploy.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing was changed.
+    pub async fn change(
+        &self,
+        id: DeployId,
+        event: &Event,
+        at: Timestamp,
+    ) -> Result<Option<(Effect, Deploy)>, StoreError> {
+        for _ in 0..TRIES {
+            let mut tx = self.begin().await?;
+            let Some(stored) = load(&mut tx, id).await? else {
+                return Ok(None);
+            };
+            let (deploy, effect) = apply(stored.deploy.clone(), event, at);
+            if !write(&mut tx, &stored, &deploy, event, at).await? {
+                continue;
+            }
+            tx.commit().await?;
+            return Ok(Some((effect, deploy)));
+        }
+        Err(super::contended())
+    }
+
+    /// Stores a callback and applies it: the delivery, its log and its event in one transaction.
+    ///
+    /// `most_a_minute` bounds how many deliveries one deploy may make in sixty seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing was stored.
+    pub async fn record_delivery(
+        &self,
+        id: DeployId,
+        delivery: &Delivery,
+        event: &Event,
+        log: Option<&LogChunk>,
+        at: Timestamp,
+        most_a_minute: i64,
+    ) -> Result<Receipt, StoreError> {
+        for _ in 0..TRIES {
+            let mut tx = self.begin().await?;
+            let Some(mut stored) = load(&mut tx, id).await? else {
+                return Ok(Receipt::UnknownDeploy);
+            };
+            if let Some(earlier) = earlier_delivery(&mut tx, id, delivery).await? {
+                let same = earlier == delivery.body_sha256;
+                return Ok(if same {
+                    Receipt::Duplicate(Box::new(stored.deploy))
+                } else {
+                    Receipt::OtherBody
+                });
+            }
+            if deliveries_within_a_minute(&mut tx, id, at).await? >= most_a_minute {
+                return Ok(Receipt::TooMany);
+            }
+            let (deploy, effect) = apply(stored.deploy.clone(), event, at);
+            if effect == Effect::OtherRun {
+                return Ok(Receipt::OtherRun(Box::new(deploy)));
+            }
+            store_delivery(&mut tx, id, delivery, at).await?;
+            if let Some(chunk) = log {
+                logs::append(&mut tx, id, &mut stored.log_bytes, chunk).await?;
+            }
+            if !write(&mut tx, &stored, &deploy, event, at).await? {
+                continue;
+            }
+            tx.commit().await?;
+            return Ok(Receipt::Stored(effect, Box::new(deploy)));
+        }
+        Err(super::contended())
+    }
+}
+
+async fn load(tx: &mut Transaction<'_, Any>, id: DeployId) -> Result<Option<Stored>, StoreError> {
+    let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE id = $1");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.as_ref().map(read_deploy).transpose()
+}
+
+/// Writes the deploy back with its event; `false` when another change came between.
+async fn write(
+    tx: &mut Transaction<'_, Any>,
+    stored: &Stored,
+    deploy: &Deploy,
+    event: &Event,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let update = sqlx::query(
+        "UPDATE console_deploys SET state = $1, active = $2, head_sha = $3, dispatched_at = $4, started_at = $5, \
+         finished_at = $6, last_heard_at = $7, run_id = $8, run_attempt = $9, run_url = $10, confirmed_by = $11, \
+         cancel_requested = $12, conclusion_conflict = $13, notice = $14, traces = $15, failure = $16, \
+         log_bytes = $18, version = version + 1 WHERE id = $17 AND version = $19",
+    );
+    let log_bytes = i64::try_from(stored.log_bytes).unwrap_or(i64::MAX);
+    let update = bind_changeable(update, deploy)?.bind(log_bytes).bind(stored.version);
+    if update.execute(&mut **tx).await?.rows_affected() != 1 {
+        return Ok(false);
+    }
+    if is_a_story(&stored.deploy, deploy) {
+        append_event(
+            tx,
+            deploy,
+            stored.version + 1,
+            &event.actor(),
+            event.note().as_deref(),
+            at,
+        )
+        .await?;
+    }
+    Ok(true)
+}
+
+/// Whether the change belongs on the timeline: a transition, a wish to cancel, a contradiction, a found run.
+fn is_a_story(before: &Deploy, after: &Deploy) -> bool {
+    before.state != after.state
+        || before.cancel_requested != after.cancel_requested
+        || before.conclusion_conflict != after.conclusion_conflict
+}
+
+/// Appends to the timeline the state that `deploy` has now.
+pub(super) async fn append_event(
+    tx: &mut Transaction<'_, Any>,
+    deploy: &Deploy,
+    version: i64,
+    actor: &Actor,
+    note: Option<&str>,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (kind, name) = actor_columns(actor);
+    let state: State = deploy.state;
+    sqlx::query(
+        "INSERT INTO console_deploy_events (deploy_id, version, at, state, actor, actor_name, note) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(deploy.id.to_string())
+    .bind(version)
+    .bind(at.as_millis())
+    .bind(state.as_str())
+    .bind(kind)
+    .bind(name)
+    .bind(note)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The body's digest of an earlier delivery with the same id. One id serves one deploy only.
+async fn earlier_delivery(
+    tx: &mut Transaction<'_, Any>,
+    id: DeployId,
+    delivery: &Delivery,
+) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT deploy_id, body_sha256 FROM console_deliveries WHERE id = $1")
+        .bind(delivery.id.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let same_deploy = row.try_get::<String, _>("deploy_id")? == id.to_string();
+    Ok(Some(if same_deploy {
+        row.try_get("body_sha256")?
+    } else {
+        String::new()
+    }))
+}
+
+async fn deliveries_within_a_minute(
+    tx: &mut Transaction<'_, Any>,
+    id: DeployId,
+    at: Timestamp,
+) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) AS made FROM console_deliveries WHERE deploy_id = $1 AND received_at > $2")
+        .bind(id.to_string())
+        .bind(at.plus_millis(-60_000).as_millis())
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get("made")?)
+}
+
+async fn store_delivery(
+    tx: &mut Transaction<'_, Any>,
+    id: DeployId,
+    delivery: &Delivery,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO console_deliveries (id, deploy_id, body_sha256, received_at) VALUES ($1, $2, $3, $4)")
+        .bind(delivery.id.as_str())
+        .bind(id.to_string())
+        .bind(delivery.body_sha256.as_str())
+        .bind(at.as_millis())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Reading deploys: one, the newest of each site, history, and those that wait for the console to act.
+
+use super::rows::{DEPLOY_COLUMNS, read_deploy, read_timeline_entry};
+use super::{Store, StoreError};
+use crate::domain::{Deploy, DeployId, Slug, State, TimelineEntry};
+use sqlx::AssertSqlSafe;
+
+impl Store {
+    /// The deploy with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn deploy(&self, id: DeployId) -> Result<Option<Deploy>, StoreError> {
+        let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(|row| Ok(read_deploy(row)?.deploy)).transpose()
+    }
+
+    /// The newest deploy of each site that has one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn newest_of_each_site(&self) -> Result<Vec<Deploy>, StoreError> {
+        // Ids are UUIDv7: the greatest is the newest.
+        let sql = format!(
+            "SELECT {DEPLOY_COLUMNS} FROM console_deploys \
+             WHERE id IN (SELECT MAX(id) FROM console_deploys GROUP BY site)"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
+    }
+
+    /// At most `most` deploys older than `before`, newest first; of one site, or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn history(
+        &self,
+        site: Option<&Slug>,
+        before: Option<DeployId>,
+        most: i64,
+    ) -> Result<Vec<Deploy>, StoreError> {
+        let sql = format!(
+            "SELECT {DEPLOY_COLUMNS} FROM console_deploys \
+             WHERE (CAST($1 AS TEXT) IS NULL OR site = $1) AND (CAST($2 AS TEXT) IS NULL OR id < $2) \
+             ORDER BY id DESC LIMIT $3"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(site.map(Slug::as_str))
+            .bind(before.map(|id| id.to_string()))
+            .bind(most)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
+    }
+
+    /// Every deploy in `state`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn in_state(&self, state: State) -> Result<Vec<Deploy>, StoreError> {
+        let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE state = $1 ORDER BY id");
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(state.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
+    }
+
+    /// Every deploy that has a run whose commit is not known yet, and that was asked for after `since_millis`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn without_commit(&self, since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
+        let sql = format!(
+            "SELECT {DEPLOY_COLUMNS} FROM console_deploys \
+             WHERE run_id IS NOT NULL AND (head_sha IS NULL OR run_url IS NULL) AND requested_at > $1 ORDER BY id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(since_millis)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
+    }
+
+    /// The story of a deploy, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn timeline(&self, id: DeployId) -> Result<Vec<TimelineEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT at, state, actor, actor_name, note FROM console_deploy_events \
+             WHERE deploy_id = $1 ORDER BY version",
+        )
+        .bind(id.to_string())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_timeline_entry).collect()
+    }
+}

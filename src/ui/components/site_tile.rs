@@ -1,0 +1,183 @@
+use super::log_view::line_view;
+use super::{Elapsed, HealthBadge, Moment, StateBadge};
+use crate::domain::{Deploy, DeployRecord, Site, Tile};
+use crate::ui::{terminal, words};
+use leptos::prelude::*;
+
+/// How many of the log's last lines a tile shows.
+const TAIL_LINES: usize = 6;
+
+/// A site's card: how it is, what happened last, and the way to deploy it.
+///
+/// Each piece follows the board by itself, so that a poll moves only what changed.
+#[component]
+pub(in crate::ui) fn SiteTile(
+    /// The tile as it was first seen; its site stays the same.
+    site: Site,
+    /// The tile as it is now.
+    #[prop(into)]
+    tile: Signal<Tile>,
+    /// Called when the operator wants to deploy it.
+    on_deploy: Callback<Site>,
+    /// Whether the page is live, so that the button can do something.
+    #[prop(into)]
+    live: Signal<bool>,
+) -> impl IntoView {
+    let deploy = Memo::new(move |_| tile.read().latest.as_ref().map(|record| record.deploy.clone()));
+    let state = Memo::new(move |_| deploy.read().as_ref().map(|deploy| deploy.state));
+    let active = Memo::new(move |_| state.get().is_some_and(crate::domain::State::is_active));
+    let health = Memo::new(move |_| tile.read().health.clone());
+    let tone = move || state.get().map_or("neutral", words::tone);
+    let title_id = format!("site-{}", site.slug);
+    let labelled_by = title_id.clone();
+    let kind = if site.is_production() {
+        "environment is-production"
+    } else {
+        "environment"
+    };
+    let (slug, wanted) = (site.slug.to_string(), site.clone());
+    view! {
+        <article
+            class=move || format!("tile card tone-{}", tone())
+            class:is-production=site.is_production()
+            class:is-active=active
+            aria-labelledby=labelled_by
+        >
+            <header class="tile-head">
+                <h2 id=title_id>
+                    <a href=format!("/sites/{slug}")>{site.name.clone()}</a>
+                </h2>
+                <span class=kind>{site.environment.clone()}</span>
+            </header>
+            <p class="tile-facts">
+                <code>{slug.clone()}</code>
+                <HealthBadge health />
+            </p>
+            <div class="tile-state">
+                <span role="status">
+                    <StateBadge state />
+                </span>
+                <CurrentStep deploy />
+                <Show when=move || active.get()>
+                    <Elapsed deploy />
+                </Show>
+            </div>
+            <LastDeploy deploy />
+            <Because deploy />
+            <TileLog tile />
+            <footer class="tile-foot">
+                <RecordLink deploy />
+                <button
+                    type="button"
+                    class="button primary"
+                    disabled=move || active.get() || !live.get()
+                    title=move || active.get().then_some("A deploy of this site is active")
+                    on:click=move |_| on_deploy.run(wanted.clone())
+                >
+                    "Deploy "
+                    {slug.clone()}
+                </button>
+            </footer>
+        </article>
+    }
+}
+
+#[component]
+fn CurrentStep(deploy: Memo<Option<Deploy>>) -> impl IntoView {
+    let step = Memo::new(move |_| {
+        let deploy = deploy.read();
+        let active = deploy.as_ref().filter(|deploy| deploy.is_active())?;
+        active.current_step().map(|step| step.name.clone())
+    });
+    view! { {move || step.get().map(|step| view! { <span class="tile-step">{step}</span> })} }
+}
+
+/// Who, when, how long.
+#[component]
+fn LastDeploy(deploy: Memo<Option<Deploy>>) -> impl IntoView {
+    let last = Memo::new(move |_| {
+        let deploy = deploy.read();
+        let deploy = deploy.as_ref()?;
+        let commit = deploy.head_sha.as_deref().map(words::short_commit);
+        let took = deploy.finished_at.map(|_| words::took(deploy, deploy.requested_at));
+        Some((
+            deploy.operator.clone(),
+            deploy.requested_at,
+            deploy.git_ref.clone(),
+            commit,
+            took,
+        ))
+    });
+    let line = move || {
+        let Some((operator, at, git_ref, commit, took)) = last.get() else {
+            return view! { <p class="quiet">"No deploy is on record yet."</p> }.into_any();
+        };
+        view! {
+            <p class="tile-last quiet">
+                <strong>{operator}</strong>
+                " "
+                <Moment at />
+                {took.map(|took| format!(", took {took}"))}
+                " · "
+                <code>{git_ref} {commit.map(|commit| format!(" @ {commit}"))}</code>
+            </p>
+        }
+        .into_any()
+    };
+    view! { {line} }
+}
+
+/// Why it failed, or what the console does not know.
+#[component]
+fn Because(deploy: Memo<Option<Deploy>>) -> impl IntoView {
+    let failure = Memo::new(move |_| deploy.read().as_ref().and_then(words::failure));
+    let notice = Memo::new(move |_| deploy.read().as_ref().and_then(words::explanation));
+    let conflict = Memo::new(move |_| deploy.read().as_ref().is_some_and(|deploy| deploy.conclusion_conflict));
+    view! {
+        {move || failure.get().map(|text| view! { <p class="because tone-danger">{text}</p> })}
+        {move || notice.get().map(|text| view! { <p class="because">{text}</p> })}
+        <Show when=move || conflict.get()>
+            <p class="because tone-attention">"Later evidence disagrees with this result. Look at the record."</p>
+        </Show>
+    }
+}
+
+/// The end of the log while the deploy is active. Lines keep their elements from poll to poll.
+#[component]
+fn TileLog(#[prop(into)] tile: Signal<Tile>) -> impl IntoView {
+    let lines = Memo::new(move |_| tile.read().latest.as_ref().map(tail_lines).unwrap_or_default());
+    view! {
+        <Show when=move || !lines.read().is_empty()>
+            <div class="tile-log">
+                <For each=move || lines.get() key=|(place, _)| *place let((_, line))>
+                    {line_view(line)}
+                </For>
+            </div>
+        </Show>
+    }
+}
+
+/// The last lines of the log, each with its place in it.
+fn tail_lines(record: &DeployRecord) -> Vec<((u64, usize), terminal::Line)> {
+    let text = &record.log.text;
+    let after: u64 = record.log.after.parse().unwrap_or_default();
+    let mut end = 0;
+    let placed = text.split_inclusive('\n').map(|line| {
+        end += line.len();
+        // Counted from the log's end, which the cursor gives; the length tells an open line from its later self.
+        let place = (after.saturating_sub((text.len() - end) as u64), line.len());
+        (place, terminal::lines(line).into_iter().next().unwrap_or_default())
+    });
+    let placed: Vec<_> = placed.collect();
+    placed[placed.len().saturating_sub(TAIL_LINES)..].to_vec()
+}
+
+#[component]
+fn RecordLink(deploy: Memo<Option<Deploy>>) -> impl IntoView {
+    let id = Memo::new(move |_| deploy.read().as_ref().map(|deploy| deploy.id));
+    view! {
+        {move || {
+            id.get().map(|id| view! { <a class="button" href=format!("/deploys/{id}")>"Record"</a> })
+        }}
+    }
+}

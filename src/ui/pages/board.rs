@@ -1,0 +1,49 @@
+use super::when_loaded;
+use crate::api::get_board;
+use crate::domain::{Board, Site, Tile};
+use crate::ui::components::{ConfirmDialog, SiteTile, StaleBanner};
+use crate::ui::poll::poll;
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+/// `/`: every site, live.
+#[component]
+pub(in crate::ui) fn BoardPage() -> impl IntoView {
+    let loaded = Resource::new_blocking(|| (), |()| get_board());
+    view! {
+        <Title text="Sites" />
+        <h1>"Sites"</h1>
+        {when_loaded(loaded, |board| view! { <LiveBoard board /> })}
+    }
+}
+
+#[component]
+fn LiveBoard(board: Board) -> impl IntoView {
+    let (board, set_board) = signal(board);
+    let poll = poll(get_board, move |newer| {
+        if *board.read_untracked() != newer {
+            set_board.set(newer);
+        }
+    });
+    let target = RwSignal::new(None::<Site>);
+    let live = RwSignal::new(false);
+    // Effects run in the browser alone, once the page is taken over.
+    Effect::new(move || live.set(true));
+    let on_deploy = Callback::new(move |site| target.set(Some(site)));
+    let tiles = move |first: Tile| {
+        let (site, slug) = (first.site.clone(), first.site.slug.clone());
+        let tile = Memo::new(move |before: Option<&Tile>| {
+            let board = board.read();
+            let now = board.tiles.iter().find(|tile| tile.site.slug == slug);
+            now.or(before).unwrap_or(&first).clone()
+        });
+        view! { <SiteTile site tile on_deploy live /> }
+    };
+    view! {
+        <StaleBanner poll />
+        <div class="board" class:is-stale=move || poll.stale_since.get().is_some()>
+            <For each=move || board.get().tiles key=|tile| tile.site.slug.clone() children=tiles />
+        </div>
+        <ConfirmDialog target on_created=Callback::new(move |()| poll.now()) />
+    }
+}

@@ -1,0 +1,197 @@
+use super::when_loaded;
+use crate::api::{ApiError, get_deploy};
+use crate::domain::{Deploy, DeployId, DeployRecord, LogTail, Problem};
+use crate::ui::components::{Elapsed, LogView, LogWindow, Moment, StaleBanner, StateBadge, Steps, Timeline};
+use crate::ui::poll::poll;
+use crate::ui::words;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+
+/// `/deploys/{id}`: the record.
+#[component]
+pub(in crate::ui) fn DeployPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.read().get("id").unwrap_or_default());
+    let loaded = Resource::new_blocking(
+        move || id.get(),
+        |id| async move { get_deploy(parse(&id)?, None).await },
+    );
+    when_loaded(loaded, |record| view! { <LiveRecord record /> })
+}
+
+fn parse(id: &str) -> Result<DeployId, ApiError> {
+    id.parse()
+        .map_err(|_| ApiError::new(Problem::NotFound, "There is no such deploy: its address is mistyped."))
+}
+
+#[component]
+fn LiveRecord(record: DeployRecord) -> impl IntoView {
+    let id = record.deploy.id;
+    let window = LogWindow::new(&record.log);
+    let (timeline, set_timeline) = signal(record.timeline);
+    let (deploy, set_deploy) = signal(record.deploy);
+    let take = move |newer: DeployRecord| {
+        window.append(&newer.log);
+        if *timeline.read_untracked() != newer.timeline {
+            set_timeline.set(newer.timeline);
+        }
+        if *deploy.read_untracked() != newer.deploy {
+            set_deploy.set(newer.deploy);
+        }
+    };
+    let poll = poll(move || get_deploy(id, Some(window.after.get_untracked())), take);
+    let state = Memo::new(move |_| Some(deploy.read().state));
+    let site = deploy.read_untracked().site.to_string();
+    let title = {
+        let site = site.clone();
+        move || format!("{} · {site}", words::state(deploy.read().state))
+    };
+    view! {
+        <Title text=title />
+        <header class="page-head">
+            <h1>"Deploy of " <a href=format!("/sites/{site}")>{site.clone()}</a></h1>
+            <span role="status">
+                <StateBadge state />
+            </span>
+            <Elapsed deploy=Signal::derive(move || Some(deploy.get())) />
+        </header>
+        <StaleBanner poll />
+        <Verdict deploy />
+        <div class="record" class:is-stale=move || poll.stale_since.get().is_some()>
+            <section class="card" aria-labelledby="facts-title">
+                <h2 id="facts-title">"The record"</h2>
+                <Facts deploy />
+            </section>
+            <section class="card" aria-labelledby="steps-title">
+                <h2 id="steps-title">"Steps"</h2>
+                <Steps deploy />
+            </section>
+            <section class="card record-log" aria-labelledby="log-title">
+                <header class="log-head">
+                    <h2 id="log-title">"Log"</h2>
+                    <WholeLog id window />
+                </header>
+                <LogView window label=format!("Log of {site}") />
+            </section>
+            <section class="card" aria-labelledby="timeline-title">
+                <h2 id="timeline-title">"Timeline"</h2>
+                <Timeline entries=timeline />
+            </section>
+        </div>
+    }
+}
+
+/// What went wrong, or what is not known, before everything else.
+#[component]
+fn Verdict(#[prop(into)] deploy: Signal<Deploy>) -> impl IntoView {
+    let failure = Memo::new(move |_| words::failure(&deploy.read()));
+    let notice = Memo::new(move |_| words::explanation(&deploy.read()));
+    let conflict = Memo::new(move |_| deploy.read().conclusion_conflict);
+    view! {
+        {move || failure.get().map(|text| view! { <p class="verdict tone-danger">{text}</p> })}
+        {move || notice.get().map(|text| view! { <p class="verdict tone-attention">{text}</p> })}
+        <Show when=move || conflict.get()>
+            <p class="verdict tone-attention">
+                "Later evidence disagrees with this result. It is kept as it was first confirmed; look at the run."
+            </p>
+        </Show>
+    }
+}
+
+/// Who, when, why, what.
+#[component]
+fn Facts(#[prop(into)] deploy: Signal<Deploy>) -> impl IntoView {
+    let facts = Memo::new(move |_| deploy.get());
+    let rows = move || {
+        let deploy = facts.get();
+        let moment = |at| view! { <Moment at /> };
+        let inputs = deploy
+            .inputs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>();
+        view! {
+            <dl class="facts">
+                <dt>"Who"</dt>
+                <dd>{deploy.operator}</dd>
+                <dt>"When"</dt>
+                <dd>{moment(deploy.requested_at)} " · " {words::exact(deploy.requested_at)}</dd>
+                <dt>"Why"</dt>
+                <dd>{deploy.reason.unwrap_or_else(|| "No reason was given.".to_owned())}</dd>
+                <dt>"What"</dt>
+                <dd>
+                    <code>{deploy.git_ref}</code>
+                    " to "
+                    {deploy.environment}
+                </dd>
+                <dt>"Commit"</dt>
+                <dd>{deploy.head_sha.map_or_else(|| "Not known yet".into_any(), |sha| view! { <code>{sha}</code> }.into_any())}</dd>
+                {(!inputs.is_empty()).then(|| view! { <dt>"Inputs"</dt> <dd><code>{inputs.join(" ")}</code></dd> })}
+                <dt>"Run"</dt>
+                <dd>{run_link(deploy.run_id, deploy.run_attempt, deploy.run_url)}</dd>
+                <dt>"Last heard of"</dt>
+                <dd>{deploy.last_heard_at.map_or_else(|| "Never".into_any(), |at| moment(at).into_any())}</dd>
+                <dt>"Confirmed by"</dt>
+                <dd>{deploy.confirmed_by.map_or("Nobody yet", words::confirmed_by)}</dd>
+                <dt>"Deploy id"</dt>
+                <dd><code>{deploy.id.to_string()}</code></dd>
+            </dl>
+        }
+    };
+    view! { {rows} }
+}
+
+fn run_link(id: Option<i64>, attempt: Option<i64>, url: Option<String>) -> impl IntoView {
+    let Some(id) = id else {
+        return "None is known".into_any();
+    };
+    let attempt = attempt
+        .filter(|attempt| *attempt > 1)
+        .map(|attempt| format!(", attempt {attempt}"));
+    let name = format!("Run {id}");
+    // Only web addresses become links: the text comes from outside.
+    match url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) {
+        Some(url) => view! { <a href=url rel="external noreferrer">{name}</a> {attempt} }.into_any(),
+        None => view! { {name} {attempt} }.into_any(),
+    }
+}
+
+/// The way to the lines before the tail.
+#[component]
+fn WholeLog(id: DeployId, window: LogWindow) -> impl IntoView {
+    let loading = RwSignal::new(false);
+    let load = move |_| {
+        loading.set(true);
+        spawn_local(async move {
+            if let Ok(tail) = whole_log(id).await {
+                window.restart(&tail);
+            }
+            loading.set(false);
+        });
+    };
+    view! {
+        <Show when=move || window.truncated.get()>
+            <button type="button" class="button" disabled=loading on:click=load>
+                "Show from the beginning"
+            </button>
+        </Show>
+    }
+}
+
+/// Everything from the first line on, in as many requests as it takes.
+async fn whole_log(id: DeployId) -> Result<LogTail, ApiError> {
+    let mut whole = LogTail {
+        after: "0".to_owned(),
+        ..LogTail::default()
+    };
+    loop {
+        let piece = get_deploy(id, Some(whole.after.clone())).await?.log;
+        if piece.text.is_empty() {
+            return Ok(whole);
+        }
+        whole.text.push_str(&piece.text);
+        whole.after = piece.after;
+    }
+}

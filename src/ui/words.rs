@@ -1,0 +1,150 @@
+//! How states, times and lengths are said.
+
+use crate::domain::{Actor, ConfirmedBy, Deploy, HealthStatus, State, StepStatus, Timestamp};
+
+/// The word for a state.
+pub(super) const fn state(state: State) -> &'static str {
+    match state {
+        State::Requested => "Requested",
+        State::Dispatching => "Dispatching",
+        State::DispatchFailed => "Not dispatched",
+        State::DispatchUnknown => "Dispatch unknown",
+        State::Queued => "Queued",
+        State::Running => "Running",
+        State::Lost => "Lost",
+        State::Succeeded => "Succeeded",
+        State::Failed => "Failed",
+        State::Cancelled => "Cancelled",
+    }
+}
+
+/// What a state means for whoever waits, where the word alone does not say it.
+pub(super) fn explanation(deploy: &Deploy) -> Option<String> {
+    let said = match deploy.state {
+        State::Requested => "On record; GitHub has not been called yet.",
+        State::Dispatching => "Calling GitHub.",
+        State::DispatchUnknown => {
+            "A run may exist or not. The console looks for it and will not dispatch again; the site stays taken."
+        }
+        State::Queued => "GitHub has the run; it has not reported yet.",
+        State::Lost => "Nothing was heard for too long. The site stays taken until somebody knows more.",
+        _ => return None,
+    };
+    Some(
+        deploy
+            .notice
+            .as_ref()
+            .map_or_else(|| said.to_owned(), |notice| format!("{notice} {said}")),
+    )
+}
+
+/// The class that carries a state's colour.
+pub(super) const fn tone(state: State) -> &'static str {
+    match state {
+        State::Requested | State::Dispatching | State::Queued => "waiting",
+        State::Running => "running",
+        State::Succeeded => "success",
+        State::Failed | State::DispatchFailed => "danger",
+        State::DispatchUnknown | State::Lost => "attention",
+        State::Cancelled => "neutral",
+    }
+}
+
+/// The word and the tone for a step.
+pub(super) const fn step(status: StepStatus) -> (&'static str, &'static str) {
+    match status {
+        StepStatus::Running => ("Running", "running"),
+        StepStatus::Succeeded => ("Done", "success"),
+        StepStatus::Failed => ("Failed", "danger"),
+        StepStatus::Cancelled => ("Cancelled", "neutral"),
+        StepStatus::Unknown => ("End not reported", "attention"),
+    }
+}
+
+/// The word and the tone for a site's health.
+pub(super) const fn health(status: HealthStatus) -> (&'static str, &'static str) {
+    match status {
+        HealthStatus::Healthy => ("Healthy", "success"),
+        HealthStatus::Unhealthy => ("Unhealthy", "danger"),
+        HealthStatus::Unknown => ("Health not known yet", "neutral"),
+        HealthStatus::Unwatched => ("Health not watched", "neutral"),
+    }
+}
+
+/// Who or what caused a transition.
+pub(super) fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::Operator(name) => name.clone(),
+        Actor::Console => "the console".to_owned(),
+        Actor::Github => "GitHub".to_owned(),
+        Actor::Workflow => "the run".to_owned(),
+    }
+}
+
+/// Whose word a state rests on.
+pub(super) const fn confirmed_by(by: ConfirmedBy) -> &'static str {
+    match by {
+        ConfirmedBy::Callback => "the run’s signed callback",
+        ConfirmedBy::Github => "GitHub’s API",
+        ConfirmedBy::Operator => "an operator",
+    }
+}
+
+/// "Failed at **step** because **reason**", as far as it is known.
+pub(super) fn failure(deploy: &Deploy) -> Option<String> {
+    let failure = deploy.failure.as_ref()?;
+    Some(match (&failure.step, &failure.reason) {
+        (Some(step), Some(reason)) => format!("Failed at {step} because {reason}"),
+        (Some(step), None) => format!("Failed at {step}; no reason was reported"),
+        (None, Some(reason)) => format!("Failed because {reason}; no step was named"),
+        (None, None) => "Failed; neither a step nor a reason was reported".to_owned(),
+    })
+}
+
+/// How long it took, or has taken so far: from the request to its end.
+pub(super) fn took(deploy: &Deploy, now: Timestamp) -> String {
+    span(deploy.finished_at.unwrap_or(now).millis_since(deploy.requested_at))
+}
+
+/// A length of time: `4 s`, `1 min 23 s`, `2 h 5 min`.
+pub(super) fn span(millis: i64) -> String {
+    let seconds = millis.max(0) / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{minutes} min {} s", seconds % 60),
+        3_600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// How long ago, in the largest unit that says it.
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.millis_since(then).max(0) / 1_000;
+    match seconds {
+        0..5 => "just now".to_owned(),
+        5..60 => format!("{seconds} s ago"),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// The exact moment: `2026-04-30 14:33:07 UTC`.
+pub(super) fn exact(moment: Timestamp) -> String {
+    let text = moment.to_string();
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {} UTC", time.get(..8).unwrap_or(time))
+}
+
+/// The time of day: `14:33:07 UTC`.
+pub(super) fn time_of_day(moment: Timestamp) -> String {
+    let text = exact(moment);
+    text.split_once(' ')
+        .map_or_else(|| text.clone(), |(_, time)| time.to_owned())
+}
+
+/// The first characters of a commit, as Git shortens it.
+pub(super) fn short_commit(sha: &str) -> String {
+    sha.chars().take(7).collect()
+}
