@@ -7,6 +7,9 @@
 //!
 //! `docs/architecture.md` follows one deploy through all of them.
 
+// A page's type holds the types of all its parts.
+#![recursion_limit = "512"]
+
 pub mod api;
 pub mod domain;
 #[cfg(feature = "ssr")]

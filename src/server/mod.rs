@@ -3,7 +3,7 @@
 pub mod callback;
 pub mod clock;
 pub mod config;
-//DEMO pub mod demo;
+pub mod demo;
 pub mod deploys;
 pub mod dispatcher;
 pub mod error;

@@ -4,9 +4,9 @@
 pub mod stand_in;
 
 use super::config::{Config, ConfigError, Limits, parse_sites, read_sites};
+use super::github;
 use super::run::{self, Running, StartError};
 use super::signature::{Keys, Secret};
-use super::github;
 use crate::domain::Site;
 use stand_in::{Scenario, StandIn, StandInOptions};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -60,7 +60,11 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
             (Some(stand_in), url)
         }
     };
-    let folder = if options.data.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let folder = if options.data.is_none() {
+        Some(tempfile::tempdir()?)
+    } else {
+        None
+    };
     let data = match (&options.data, &folder) {
         (Some(data), _) => data.clone(),
         (None, Some(folder)) => folder.path().to_owned(),
@@ -70,7 +74,10 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
         database_url: format!("sqlite://{}", data.join("console.db").display()),
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
         operator: "you".to_owned(),
-        keys: Keys { current: secret, previous: None },
+        keys: Keys {
+            current: secret,
+            previous: None,
+        },
         github: github::Options {
             api_url: stand_in_url.clone(),
             api_version: "2022-11-28".to_owned(),
@@ -84,7 +91,12 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
     if let Some(stand_in) = &stand_in {
         stand_in.set_console_url(format!("http://{}", console.addr()));
     }
-    Ok(Demo { console, stand_in, stand_in_url, _folder: folder })
+    Ok(Demo {
+        console,
+        stand_in,
+        stand_in_url,
+        _folder: folder,
+    })
 }
 
 /// Starts the stand-in alone, for a console at `console_url` that comes and goes.
@@ -130,14 +142,18 @@ async fn start_stand_in(
         play: true,
         default_scenario: Scenario::Succeed,
     };
-    StandIn::start(options).await.map_err(|error| StartError::Listen { addr, error })
+    StandIn::start(options)
+        .await
+        .map_err(|error| StartError::Listen { addr, error })
 }
 
 /// The callback secret of this demo. Where a console and a stand-in are started apart, the environment gives it.
 fn secret(options: &DemoOptions) -> Result<Secret, StartError> {
     let name = "CONSOLE_CALLBACK_SECRET";
     match std::env::var(name) {
-        Ok(text) => Ok(text.parse().map_err(|error| ConfigError::new(format!("{name} {error}")))?),
+        Ok(text) => Ok(text
+            .parse()
+            .map_err(|error| ConfigError::new(format!("{name} {error}")))?),
         Err(_) if options.github_url.is_some() => {
             let line = format!("{name} is not set: with --github-url it must be the secret of that stand-in");
             Err(ConfigError::new(line).into())
@@ -167,6 +183,9 @@ fn tools_are_there() -> Result<(), StartError> {
     if missing.is_empty() {
         return Ok(());
     }
-    let line = format!("the demo plays runs with the real action, which needs {}: install them", missing.join(", "));
+    let line = format!(
+        "the demo plays runs with the real action, which needs {}: install them",
+        missing.join(", ")
+    );
     Err(ConfigError::new(line).into())
 }

@@ -1,0 +1,161 @@
+//! A stand-in for GitHub on loopback: a stateful fake over real HTTP, with GitHub's routes and shapes.
+//!
+//! It plays runs by executing the composite action's own scripts, so every callback is real. The demo,
+//! the server's tests and the browser's tests all use this one.
+
+mod connection;
+mod pages;
+mod play;
+mod routes;
+mod scenario;
+mod state;
+
+pub use scenario::{Scenario, UnknownScenario};
+pub use state::{Dispatch, Run, RunStep};
+
+use connection::{Cut, CuttableListener};
+use play::Scripts;
+use state::State;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How long a test waits for a dispatch that it expects.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a stand-in begins.
+#[derive(Debug, Clone)]
+pub struct StandInOptions {
+    /// Where it listens; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// Where played runs send their callbacks.
+    pub console_url: String,
+    /// What they sign them with.
+    pub callback_secret: String,
+    /// One beat of a played run: about a line of log.
+    pub pace: Duration,
+    /// Whether runs are played. If not they stay queued, and a test speaks for them.
+    pub play: bool,
+    /// What happens unless something else was chosen for the workflow.
+    pub default_scenario: Scenario,
+}
+
+/// A stand-in that runs. Clones are the same one; when the last is dropped it stops, and its runs with it.
+#[derive(Clone)]
+pub struct StandIn {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    _stop: Arc<DropGuard>,
+}
+
+/// What the routes and the played runs share.
+struct Shared {
+    state: Mutex<State>,
+    console_url: Mutex<String>,
+    callback_secret: String,
+    pace: Duration,
+    play: bool,
+    changed: Notify,
+    released: watch::Sender<bool>,
+    scripts: Scripts,
+    stop: CancellationToken,
+}
+
+impl StandIn {
+    /// Starts it; when this returns, its port answers.
+    ///
+    /// # Errors
+    /// When the port is taken, or the scripts cannot be written to a temporary folder.
+    pub async fn start(options: StandInOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.addr).await?;
+        let addr = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(options.default_scenario)),
+            console_url: Mutex::new(options.console_url),
+            callback_secret: options.callback_secret,
+            pace: options.pace,
+            play: options.play,
+            changed: Notify::new(),
+            released: watch::Sender::new(false),
+            scripts: Scripts::write()?,
+            stop: stop.clone(),
+        });
+        let service = routes::routes(shared.clone(), addr).into_make_service_with_connect_info::<Cut>();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let serve = axum::serve(CuttableListener::new(listener), service);
+            // Its end is the end of the process or of a test; nobody waits for open connections.
+            let _ended = stopped.run_until_cancelled(serve.into_future()).await;
+        });
+        Ok(Self {
+            shared,
+            addr,
+            _stop: Arc::new(stop.drop_guard()),
+        })
+    }
+
+    /// Its base address, to be given as `GITHUB_API_URL`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Says where the console is, once that is known.
+    pub fn set_console_url(&self, url: String) {
+        *lock(&self.shared.console_url) = url;
+    }
+
+    /// Chooses what happens to dispatches of a workflow file from now on.
+    pub fn set_scenario(&self, workflow: &str, scenario: Scenario) {
+        self.shared.state().choose(workflow, scenario);
+    }
+
+    /// Every dispatch that ever arrived, refused ones too, oldest first.
+    pub fn dispatches(&self) -> Vec<Dispatch> {
+        self.shared.state().dispatches.clone()
+    }
+
+    /// Waits until `count` dispatches have arrived, or for 20 s; what has arrived by then.
+    pub async fn dispatched(&self, count: usize) -> Vec<Dispatch> {
+        let arrived = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if self.dispatches().len() >= count {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _in_time = tokio::time::timeout(PATIENCE, arrived).await;
+        self.dispatches()
+    }
+
+    /// Every run, oldest first.
+    pub fn runs(&self) -> Vec<Run> {
+        self.shared.state().runs.clone()
+    }
+
+    /// Lets every dispatch that is held go on.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn console_url(&self) -> String {
+        lock(&self.console_url).clone()
+    }
+}
+
+/// A panic elsewhere leaves the picture as it was; it is still the best there is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

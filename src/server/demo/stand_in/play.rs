@@ -1,0 +1,298 @@
+//! Plays runs: each step is a real script, run by the composite action's own `stream.sh`, and the milestones
+//! are told by its own `notify.sh`.
+
+use super::state::{Run, RunStep};
+use super::{Scenario, Shared};
+use crate::domain::Timestamp;
+use crate::server::clock;
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::process::Command;
+
+macro_rules! action_file {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/.github/actions/notify-deploy-status/",
+                $name
+            )),
+        )
+    };
+}
+
+/// The composite action, inside the binary.
+const FILES: [(&str, &str); 3] = [
+    action_file!("lib.sh"),
+    action_file!("notify.sh"),
+    action_file!("stream.sh"),
+];
+/// How many beats a slow run takes for each beat of another.
+const SLOWLY: u32 = 10;
+/// A played job's name.
+const JOB: &str = "deploy";
+
+/// The action's scripts in a folder of their own, and a runner's temporary folder beside them.
+pub(super) struct Scripts {
+    folder: tempfile::TempDir,
+}
+
+impl Scripts {
+    pub(super) fn write() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("raxx-console-action").tempdir()?;
+        for (name, text) in FILES {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text)?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(Self { folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Begins to play a run in the background, if this stand-in plays.
+pub(super) fn begin(shared: Arc<Shared>, run: Run) {
+    if !shared.play || run.scenario == Scenario::Queued {
+        return;
+    }
+    let stop = shared.stop.clone();
+    tokio::spawn(async move {
+        // The commands die with the future that waits for them.
+        let _ended = stop.run_until_cancelled(Player { shared, run }.play()).await;
+    });
+}
+
+struct Player {
+    shared: Arc<Shared>,
+    run: Run,
+}
+
+impl Player {
+    async fn play(self) {
+        // A runner takes its time to pick the job up, and a dispatch is answered before it does.
+        tokio::time::sleep(self.pace() * 3).await;
+        self.shared
+            .state()
+            .change_run(self.run.id, |run| run.status = "in_progress");
+        self.notify("in_progress").await;
+        let mut conclusion = "success";
+        for (index, step) in plan(&self.run).into_iter().enumerate() {
+            conclusion = self.play_step(index, &step).await;
+            if conclusion != "success" {
+                break;
+            }
+        }
+        self.notify(conclusion).await;
+        self.shared.state().change_run(self.run.id, |run| {
+            run.status = "completed";
+            run.conclusion = Some(conclusion);
+        });
+    }
+
+    /// Runs one step to its end, or until the run is cancelled; its conclusion.
+    async fn play_step(&self, index: usize, step: &PlannedStep) -> &'static str {
+        self.begin_step(step.name);
+        let script = step.script(self.pace());
+        let mut command = self.command("stream.sh");
+        command.args(["--step", step.name, "--", "bash", "-c", &script]);
+        let cancelled_here = self.run.scenario == Scenario::Cancelled && index == 1;
+        let Ok(mut child) = command.spawn() else {
+            return "failure";
+        };
+        let mut group = ProcessGroup(child.id());
+        let conclusion = tokio::select! {
+            ended = child.wait() => {
+                group.0 = None;
+                if ended.is_ok_and(|status| status.success()) { "success" } else { "failure" }
+            }
+            () = self.run.cancel.cancelled() => "cancelled",
+            () = tokio::time::sleep(self.pace() * 4), if cancelled_here => "cancelled",
+        };
+        drop(group);
+        self.end_step(conclusion);
+        conclusion
+    }
+
+    fn begin_step(&self, name: &str) {
+        self.shared.state().change_run(self.run.id, |run| {
+            let (status, started_at) = ("in_progress", Some(clock::now()));
+            run.steps.push(RunStep {
+                name: name.to_owned(),
+                status,
+                conclusion: None,
+                started_at,
+                completed_at: None,
+            });
+        });
+    }
+
+    fn end_step(&self, conclusion: &'static str) {
+        let now: Timestamp = clock::now();
+        self.shared.state().change_run(self.run.id, |run| {
+            if let Some(step) = run.steps.last_mut() {
+                (step.status, step.conclusion, step.completed_at) = ("completed", Some(conclusion), Some(now));
+            }
+        });
+    }
+
+    async fn notify(&self, status: &str) {
+        let mut command = self.command("notify.sh");
+        command.env("STATUS", status);
+        match command.output().await {
+            Ok(output) if output.stderr.is_empty() => {}
+            Ok(output) => {
+                tracing::warn!(run = self.run.id, said = %String::from_utf8_lossy(&output.stderr), "notify.sh")
+            }
+            Err(error) => tracing::warn!(run = self.run.id, %error, "notify.sh does not start"),
+        }
+    }
+
+    /// One of the action's scripts, in the environment that a job gives it.
+    fn command(&self, script: &str) -> Command {
+        let scripts = &self.shared.scripts;
+        let deploy_id = if self.run.scenario == Scenario::Silent {
+            ""
+        } else {
+            &self.run.deploy_id
+        };
+        let interval = (self.pace() * 2).clamp(Duration::from_millis(100), Duration::from_secs(2));
+        let mut command = Command::new("bash");
+        command
+            .arg(scripts.path(script))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("RUNNER_TEMP", scripts.folder.path())
+            .env("CONSOLE_DEPLOY_ID", deploy_id)
+            .env("CONSOLE_URL", self.shared.console_url())
+            .env("CONSOLE_CALLBACK_SECRET", &self.shared.callback_secret)
+            .env("CONSOLE_STREAM_INTERVAL", interval.as_secs_f64().to_string())
+            .env("GITHUB_RUN_ID", self.run.id.to_string())
+            .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_JOB", JOB)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A group of its own, so that a step ends with everything that it started.
+            .process_group(0);
+        command
+    }
+
+    fn pace(&self) -> Duration {
+        if self.run.scenario == Scenario::Slow {
+            self.shared.pace * SLOWLY
+        } else {
+            self.shared.pace
+        }
+    }
+}
+
+/// The processes of a step. Dropped before they have ended, it ends them all.
+struct ProcessGroup(Option<u32>);
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            // When it fails there is nothing left to end.
+            let _ended = std::process::Command::new("bash")
+                .args(["-c", "kill -KILL -- \"-$0\"", &id.to_string()])
+                .status();
+        }
+    }
+}
+
+/// A step and what it prints, a line a beat. A last line that begins with `!` ends the step with an error.
+struct PlannedStep {
+    name: &'static str,
+    lines: Vec<String>,
+}
+
+impl PlannedStep {
+    fn script(&self, beat: Duration) -> String {
+        let mut script = String::new();
+        for line in &self.lines {
+            let (text, fails) = line
+                .strip_prefix('!')
+                .map_or((line.as_str(), false), |text| (text, true));
+            // Our own lines have no quote in them. Writing to a String cannot fail.
+            let _ = write!(script, "sleep {}; printf '%b\\n' '{text}'; ", beat.as_secs_f64());
+            if fails {
+                script.push_str("exit 1; ");
+            }
+        }
+        script
+    }
+}
+
+fn plan(run: &Run) -> Vec<PlannedStep> {
+    let step = |name, lines: &[&str]| PlannedStep {
+        name,
+        lines: lines.iter().map(|&line| line.to_owned()).collect(),
+    };
+    let check_out = step(
+        "Check out",
+        &[
+            "Syncing repository",
+            &format!("Checking out {}", run.git_ref),
+            "\\e[32mDone\\e[0m",
+        ],
+    );
+    let (build, publish, check) = match run.workflow.as_str() {
+        "deploy-heroku.yml" => ("Build image", "Release", "Smoke test"),
+        "deploy-console.yml" => ("Build binary", "Install and restart", "Wait until ready"),
+        _ => ("Build pages", "Publish pages", "Check the address"),
+    };
+    let build = step(build, &BUILD_LINES);
+    let publish = step(publish, &PUBLISH_LINES);
+    let check = step(
+        check,
+        if run.scenario == Scenario::Fail {
+            &FAILING_LINES
+        } else {
+            &CHECK_LINES
+        },
+    );
+    vec![check_out, build, publish, check]
+}
+
+const BUILD_LINES: [&str; 9] = [
+    "\\e[1mBuilding for production\\e[0m",
+    "[1/5] Resolving dependencies",
+    "[2/5] Fetching 214 packages",
+    "[3/5] Compiling",
+    "\\e[33mwarning: unused variable: retries\\e[0m",
+    "[4/5] Optimising assets",
+    "[5/5] Writing the artefact",
+    "Artefact: 41.7 MiB",
+    "\\e[32mBuild finished\\e[0m",
+];
+const PUBLISH_LINES: [&str; 7] = [
+    "Uploading 41.7 MiB",
+    " 25%",
+    " 50%",
+    " 75%",
+    "100%",
+    "Switching traffic to the new release",
+    "\\e[32mReleased v128\\e[0m",
+];
+const CHECK_LINES: [&str; 4] = [
+    "GET /health",
+    "try 1: 503, starting",
+    "try 2: 200 in 84 ms",
+    "\\e[32mHealthy\\e[0m",
+];
+const FAILING_LINES: [&str; 5] = [
+    "GET /health",
+    "try 1: 503, starting",
+    "try 2: 503, starting",
+    "try 3: 503, starting",
+    "!\\e[31mError: /health still answers 503 after 3 tries\\e[0m",
+];

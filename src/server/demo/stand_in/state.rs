@@ -1,0 +1,221 @@
+//! What the stand-in remembers.
+
+use super::Scenario;
+use crate::domain::Timestamp;
+use crate::server::clock;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use tokio_util::sync::CancellationToken;
+
+/// Run ids begin where GitHub's are these days: beyond 32 bits.
+const FIRST_RUN: i64 = 17_000_000_001;
+/// Every branch of the stand-in's repositories stands at this commit.
+const HEAD_SHA: &str = "9f2c4e7a1b3d5f60718293a4b5c6d7e8f9012345";
+
+/// One request to dispatch, as it arrived.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dispatch {
+    /// The workflow's file.
+    pub workflow: String,
+    /// The body's `ref`.
+    #[serde(rename = "ref")]
+    pub git_ref: String,
+    /// The body's inputs.
+    pub inputs: Map<String, Value>,
+    /// `X-GitHub-Api-Version`, where it was sent.
+    pub api_version: Option<String>,
+    /// Whether the body asked for the run's details.
+    pub return_run_details: bool,
+    /// What was done with it.
+    pub scenario: Scenario,
+}
+
+/// A run, as GitHub's API would show it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its id.
+    pub id: i64,
+    /// `owner/name`.
+    pub repository: String,
+    /// The workflow's file.
+    pub workflow: String,
+    /// The branch or tag.
+    pub git_ref: String,
+    /// The deploy that it belongs to; empty when it was started without the console.
+    pub deploy_id: String,
+    /// What is done with it.
+    pub scenario: Scenario,
+    /// `queued`, `in_progress` or `completed`.
+    pub status: &'static str,
+    /// `success`, `failure` or `cancelled`, once completed.
+    pub conclusion: Option<&'static str>,
+    /// When it was dispatched.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// The steps of its one job.
+    pub steps: Vec<RunStep>,
+    /// Cancelled when somebody asks the run to stop.
+    pub cancel: CancellationToken,
+}
+
+/// A step, as GitHub's API would show it.
+#[derive(Debug, Clone)]
+pub struct RunStep {
+    /// Its name.
+    pub name: String,
+    /// `queued`, `in_progress` or `completed`.
+    pub status: &'static str,
+    /// `success`, `failure` or `cancelled`, once completed.
+    pub conclusion: Option<&'static str>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+}
+
+pub(super) struct State {
+    pub(super) runs: Vec<Run>,
+    pub(super) dispatches: Vec<Dispatch>,
+    pub(super) health: HashMap<String, u16>,
+    chosen: HashMap<String, Scenario>,
+    default: Scenario,
+}
+
+impl State {
+    pub(super) fn new(default: Scenario) -> Self {
+        Self {
+            runs: Vec::new(),
+            dispatches: Vec::new(),
+            health: HashMap::new(),
+            chosen: HashMap::new(),
+            default,
+        }
+    }
+
+    pub(super) fn choose(&mut self, workflow: &str, scenario: Scenario) {
+        self.chosen.insert(workflow.to_owned(), scenario);
+    }
+
+    pub(super) fn chosen(&self) -> &HashMap<String, Scenario> {
+        &self.chosen
+    }
+
+    /// What happens to a dispatch: what was chosen here, else what the input `scenario` orders, else the default.
+    pub(super) fn scenario(&self, workflow: &str, inputs: &Map<String, Value>) -> Scenario {
+        let ordered = || {
+            inputs
+                .get("scenario")
+                .and_then(Value::as_str)
+                .and_then(|name| name.parse().ok())
+        };
+        self.chosen
+            .get(workflow)
+            .copied()
+            .or_else(ordered)
+            .unwrap_or(self.default)
+    }
+
+    /// A new run for the newest dispatch.
+    pub(super) fn start_run(&mut self, repository: &str, dispatch: &Dispatch) -> Run {
+        let id = FIRST_RUN + i64::try_from(self.runs.len()).unwrap_or_default();
+        let deploy_id = dispatch
+            .inputs
+            .get("console_deploy_id")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let now = clock::now();
+        let run = Run {
+            id,
+            repository: repository.to_owned(),
+            workflow: dispatch.workflow.clone(),
+            git_ref: dispatch.git_ref.clone(),
+            deploy_id,
+            scenario: dispatch.scenario,
+            status: "queued",
+            conclusion: None,
+            created_at: now,
+            updated_at: now,
+            steps: Vec::new(),
+            cancel: CancellationToken::new(),
+        };
+        self.runs.push(run.clone());
+        run
+    }
+
+    /// Changes a run, if it is there.
+    pub(super) fn change_run(&mut self, id: i64, change: impl FnOnce(&mut Run)) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.id == id) {
+            change(run);
+            run.updated_at = clock::now();
+        }
+    }
+}
+
+impl Run {
+    /// What `run-name` makes of the deploy's id.
+    pub fn title(&self) -> String {
+        let name = self.workflow.trim_end_matches(".yml").trim_end_matches(".yaml");
+        if self.deploy_id.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name} ({})", self.deploy_id)
+        }
+    }
+
+    /// Its page.
+    pub(super) fn html_url(&self, base: &str) -> String {
+        format!("{base}/{}/actions/runs/{}", self.repository, self.id)
+    }
+
+    /// GitHub's `workflow-run`.
+    pub(super) fn to_json(&self, base: &str) -> Value {
+        json!({
+            "id": self.id,
+            "name": self.workflow,
+            "display_title": self.title(),
+            "path": format!(".github/workflows/{}", self.workflow),
+            "event": "workflow_dispatch",
+            "status": self.status,
+            "conclusion": self.conclusion,
+            "run_number": self.id - FIRST_RUN + 1,
+            "run_attempt": 1,
+            "head_branch": self.git_ref,
+            "head_sha": HEAD_SHA,
+            "url": format!("{base}/repos/{}/actions/runs/{}", self.repository, self.id),
+            "html_url": self.html_url(base),
+            "created_at": self.created_at,
+            "run_started_at": self.created_at,
+            "updated_at": self.updated_at,
+        })
+    }
+
+    /// GitHub's `job`: a run has one here.
+    pub(super) fn job_to_json(&self, base: &str) -> Value {
+        let steps = self.steps.iter().enumerate().map(|(index, step)| {
+            json!({
+                "name": step.name,
+                "number": index + 1,
+                "status": step.status,
+                "conclusion": step.conclusion,
+                "started_at": step.started_at,
+                "completed_at": step.completed_at,
+            })
+        });
+        json!({
+            "id": self.id + 1_000_000,
+            "run_id": self.id,
+            "run_attempt": 1,
+            "name": "deploy",
+            "status": self.status,
+            "conclusion": self.conclusion,
+            "head_sha": HEAD_SHA,
+            "html_url": self.html_url(base),
+            "started_at": self.created_at,
+            "completed_at": self.conclusion.map(|_| self.updated_at),
+            "steps": steps.collect::<Vec<_>>(),
+        })
+    }
+}
