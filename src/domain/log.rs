@@ -52,7 +52,7 @@ impl FromStr for LogCursor {
 }
 
 /// A piece of a deploy's log, and where the next one begins.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogTail {
     /// The text as the sender gave it (NUL and known secrets removed). Hostile: render it as text only.
     pub text: String,
@@ -60,4 +60,11 @@ pub struct LogTail {
     pub after: String,
     /// Whether earlier lines exist that this answer left out.
     pub truncated: bool,
+}
+
+impl Default for LogTail {
+    /// Nothing yet, at the beginning.
+    fn default() -> Self {
+        Self { text: String::new(), after: LogCursor::default().to_string(), truncated: false }
+    }
 }

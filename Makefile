@@ -1,0 +1,53 @@
+# The two that a newcomer needs are `run` and `test`; each sets up what is missing.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test build lint unit e2e bench screenshots clean
+
+help: ## Show this
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## Install what is missing
+	@scripts/setup test
+
+run: ## Set up, build, and serve the demo (ARGS="--port 4000" passes options)
+	@scripts/setup
+	@scripts/build
+	@target/release/raxx-console demo $(ARGS)
+
+test: ## Set up, and run every check
+	@scripts/setup test
+	@scripts/lint
+	@scripts/unit
+	@scripts/build
+	@scripts/e2e
+
+build: ## Build target/release/raxx-console, with everything inside
+	@scripts/setup
+	@scripts/build
+
+lint: ## Check form and style: Rust, shell, workflows, TypeScript
+	@scripts/setup test
+	@scripts/lint
+
+unit: ## Run the tests of domain, server, action and workflows
+	@scripts/setup test
+	@scripts/unit
+
+e2e: ## Run the browser's tests against the release binary
+	@scripts/setup test
+	@scripts/build
+	@scripts/e2e
+
+bench: ## Measure: what a poll costs, what a page weighs
+	@scripts/setup
+	@scripts/build
+	@scripts/bench
+
+screenshots: ## Draw every page into target/screenshots
+	@scripts/setup test
+	@scripts/build
+	@scripts/e2e --project screenshots
+
+clean: ## Remove what was built, and keep the tools
+	cargo clean
+	rm -rf target/site target/web
