@@ -65,6 +65,10 @@ pub struct LogTail {
 impl Default for LogTail {
     /// Nothing yet, at the beginning.
     fn default() -> Self {
-        Self { text: String::new(), after: LogCursor::default().to_string(), truncated: false }
+        Self {
+            text: String::new(),
+            after: LogCursor::default().to_string(),
+            truncated: false,
+        }
     }
 }

@@ -1,0 +1,17 @@
+//! The tests of everything but the pages, in one binary: it links once.
+//!
+//! They go through the public surface: a real listener, a real database each, real HTTP, the real scripts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod action;
+mod architecture;
+mod callback;
+mod crash;
+mod create;
+mod dispatch;
+mod domain;
+mod read;
+mod start;
+mod support;
+mod workflows;

@@ -1,0 +1,165 @@
+//! Starting with something wrong: one line that says what, where and how to mend it; exit code 2; no panic.
+
+use crate::support::{SECRET, SITES, binary};
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// `serve` in a folder of its own, with a good configuration that a test then spoils.
+struct Start {
+    folder: TempDir,
+    command: Command,
+}
+
+impl Start {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("console.toml"), SITES).unwrap();
+        let mut command = Command::new(binary());
+        command.current_dir(folder.path()).env_clear();
+        for (name, value) in [
+            ("CONSOLE_CALLBACK_SECRET", SECRET),
+            ("GITHUB_DISPATCH_TOKEN", "t"),
+            ("CONSOLE_OPERATOR", "ada"),
+            ("PORT", "0"),
+        ] {
+            command.env(name, value);
+        }
+        Self { folder, command }
+    }
+
+    fn set(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    fn unset(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    fn sites(self, text: &str) -> Self {
+        fs::write(self.folder.path().join("console.toml"), text).unwrap();
+        self
+    }
+
+    /// Runs it, and expects its refusal to say all of `words`.
+    fn refuses(mut self, words: &[&str]) {
+        let Output { status, stdout, stderr } = self.command.output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(2), "{said}");
+        assert_eq!(said.lines().count(), 1, "one line: {said}");
+        assert!(stdout.is_empty() && !said.contains("panicked"), "{said}");
+        for word in words {
+            assert!(said.contains(word), "`{word}` is missing in: {said}");
+        }
+    }
+}
+
+#[test]
+fn missing_settings_are_named() {
+    Start::new()
+        .unset("CONSOLE_CALLBACK_SECRET")
+        .refuses(&["CONSOLE_CALLBACK_SECRET", "raxx-console secret"]);
+    Start::new()
+        .unset("GITHUB_DISPATCH_TOKEN")
+        .refuses(&["GITHUB_DISPATCH_TOKEN"]);
+    Start::new().unset("CONSOLE_OPERATOR").refuses(&["CONSOLE_OPERATOR"]);
+    Start::new()
+        .set("CONSOLE_CONFIG", "elsewhere.toml")
+        .refuses(&["elsewhere.toml", "CONSOLE_CONFIG"]);
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    Start::new()
+        .set("CONSOLE_CALLBACK_SECRET", "whsec_short")
+        .refuses(&["CONSOLE_CALLBACK_SECRET", "24 to 64"]);
+    Start::new()
+        .set("CONSOLE_ADDR", "0.0.0.0:3000")
+        .refuses(&["CONSOLE_ADDR", "loopback"]);
+    Start::new()
+        .set("CONSOLE_ADDR", "here")
+        .refuses(&["CONSOLE_ADDR", "127.0.0.1:3000"]);
+    Start::new().set("PORT", "99999").refuses(&["PORT", "65535"]);
+    Start::new()
+        .set("GITHUB_API_URL", "ftp://x")
+        .refuses(&["GITHUB_API_URL", "http"]);
+    Start::new()
+        .set("DATABASE_URL", "mysql://x")
+        .refuses(&["DATABASE_URL", "sqlite://"]);
+}
+
+#[test]
+fn a_secret_may_come_as_a_file_and_only_one_way() {
+    let start = Start::new().unset("CONSOLE_CALLBACK_SECRET");
+    start
+        .set("CONSOLE_CALLBACK_SECRET_FILE", "/nowhere/secret")
+        .refuses(&["CONSOLE_CALLBACK_SECRET_FILE", "/nowhere/secret"]);
+    Start::new()
+        .set("CONSOLE_CALLBACK_SECRET_FILE", "x")
+        .refuses(&["both set"]);
+    let start = Start::new().unset("CONSOLE_CALLBACK_SECRET").unset("CONSOLE_OPERATOR");
+    let file = start.folder.path().join("secret");
+    fs::write(&file, format!("{SECRET}\n")).unwrap();
+    // The secret is taken: what is missing now is the next thing.
+    start
+        .set("CONSOLE_CALLBACK_SECRET_FILE", file.to_str().unwrap())
+        .refuses(&["CONSOLE_OPERATOR"]);
+}
+
+#[test]
+fn a_wrong_file_of_sites_is_refused_with_its_line() {
+    let spoiled = |from: &str, to: &str| Start::new().sites(&SITES.replacen(from, to, 1));
+    spoiled("environment =", "enviroment =").refuses(&["console.toml:5", "enviroment"]);
+    spoiled("name = \"API\"", "name = 7").refuses(&["console.toml:4", "string"]);
+    spoiled("slug = \"docs\"", "slug = \"api-prod\"").refuses(&["console.toml", "api-prod", "two sites"]);
+    spoiled("slug = \"api-prod\"", "slug = \"API prod\"").refuses(&["console.toml:3", "API prod"]);
+    spoiled("raxx/api", "api").refuses(&["api-prod", "repository", "owner/name"]);
+    spoiled("deploy-api.yml", "../deploy.yml").refuses(&["workflow"]);
+    spoiled("https://api.example.com", "api.example.com").refuses(&["url"]);
+    spoiled("inputs = { color = \"green\" }", "silent_after = \"soon\"").refuses(&["silent_after", "10m"]);
+    spoiled("inputs = { color", "inputs = { console_deploy_id").refuses(&["console_deploy_id"]);
+    spoiled("[[site]]", "[[site").refuses(&["console.toml:2"]);
+    Start::new().sites("").refuses(&["no site"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_named() {
+    let start = Start::new();
+    fs::write(
+        start.folder.path().join("text.db"),
+        "this is no database, and long enough to be told from one\n".repeat(20),
+    )
+    .unwrap();
+    start
+        .set("DATABASE_URL", "sqlite://text.db")
+        .refuses(&["DATABASE_URL", "text.db"]);
+    let start = Start::new();
+    fs::create_dir(start.folder.path().join("folder.db")).unwrap();
+    start.set("DATABASE_URL", "sqlite://folder.db").refuses(&["folder.db"]);
+    let start = Start::new();
+    fs::write(start.folder.path().join("file"), "").unwrap();
+    start.set("DATABASE_URL", "sqlite://file/console.db").refuses(&["file"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    Start::new().set("PORT", &port).refuses(&[&port, "PORT"]);
+}
+
+#[test]
+fn secret_prints_a_secret() {
+    let output = Command::new(binary()).arg("secret").output().unwrap();
+    let secret = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        secret
+            .trim_end()
+            .parse::<raxx_console::server::signature::Secret>()
+            .is_ok(),
+        "{secret}"
+    );
+}

@@ -1,0 +1,340 @@
+//! What the tests share: a console of their own, and how to speak to it.
+
+pub mod hook_listener;
+
+use raxx_console::domain::{DeployId, DeployRecord};
+use raxx_console::server::config::{Config, Limits, parse_sites};
+use raxx_console::server::demo::stand_in::{Scenario, StandIn, StandInOptions};
+use raxx_console::server::github;
+use raxx_console::server::run::{self, Running};
+use raxx_console::server::signature::{Keys, Secret};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// The secret of the specification's own example.
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const PREVIOUS_SECRET: &str = "whsec_cHJldmlvdXMtc2VjcmV0LW9mLXRoZS1jb25zb2xl";
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub const SITES: &str = r#"
+[[site]]
+slug = "api-prod"
+name = "API"
+environment = "production"
+url = "https://api.example.com"
+repository = "raxx/api"
+workflow = "deploy-api.yml"
+inputs = { color = "green" }
+
+[[site]]
+slug = "docs"
+name = "Docs"
+environment = "staging"
+url = "https://docs.example.com"
+repository = "raxx/docs"
+workflow = "deploy-docs.yml"
+"#;
+
+/// A console with a database and a GitHub of its own.
+pub struct TestConsole {
+    pub running: Running,
+    pub github: StandIn,
+    pub http: Client,
+    pub data: TempDir,
+}
+
+/// A console before it is started: what differs from test to test.
+pub struct Setup {
+    pub scenario: Scenario,
+    pub limits: Limits,
+    pub api_version: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            scenario: Scenario::Queued,
+            limits: Limits::default(),
+            api_version: "2022-11-28",
+        }
+    }
+}
+
+pub async fn console() -> TestConsole {
+    Setup::default().start().await
+}
+
+pub async fn console_with(scenario: Scenario) -> TestConsole {
+    Setup {
+        scenario,
+        ..Setup::default()
+    }
+    .start()
+    .await
+}
+
+pub async fn stand_in(scenario: Scenario) -> StandIn {
+    let options = StandInOptions {
+        addr: LOOPBACK,
+        console_url: String::new(),
+        callback_secret: SECRET.to_owned(),
+        pace: Duration::from_millis(10),
+        play: false,
+        default_scenario: scenario,
+    };
+    StandIn::start(options).await.unwrap()
+}
+
+pub fn config(data: &TempDir, github_url: &str) -> Config {
+    Config {
+        database_url: format!("sqlite://{}", data.path().join("console.db").display()),
+        addr: LOOPBACK,
+        operator: "ada".to_owned(),
+        keys: Keys {
+            current: SECRET.parse().unwrap(),
+            previous: Some(PREVIOUS_SECRET.parse().unwrap()),
+        },
+        github: github::Options {
+            api_url: github_url.to_owned(),
+            api_version: "2022-11-28".to_owned(),
+            token: "token-of-the-test".to_owned(),
+        },
+        sites: parse_sites(SITES, "console.toml").unwrap(),
+        limits: Limits::default(),
+        health_every: Duration::from_secs(3600),
+    }
+}
+
+impl Setup {
+    pub async fn start(self) -> TestConsole {
+        let (data, github) = (tempfile::tempdir().unwrap(), stand_in(self.scenario).await);
+        let mut config = config(&data, &github.url());
+        config.limits = self.limits;
+        config.github.api_version = self.api_version.to_owned();
+        let running = run::start(config, None).await.unwrap();
+        TestConsole {
+            running,
+            github,
+            http: Client::new(),
+            data,
+        }
+    }
+}
+
+impl TestConsole {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.addr())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.http.post(self.url(path)).json(body)
+    }
+
+    /// Asks for a deploy, and expects a yes.
+    pub async fn deploy(&self, site: &str) -> DeployRecord {
+        let response = self.create(site).await;
+        assert_eq!(response.status(), 201);
+        response.json().await.unwrap()
+    }
+
+    pub async fn create(&self, site: &str) -> Response {
+        let body = json!({ "site": site, "confirmation": site });
+        self.post("/api/internal/deploys", &body).send().await.unwrap()
+    }
+
+    pub async fn read(&self, id: DeployId) -> Value {
+        self.http
+            .get(self.url(&format!("/api/internal/deploys/{id}")))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    /// Waits until the deploy is in `state`.
+    pub async fn until(&self, id: DeployId, state: &str) -> Value {
+        let mut last = Value::Null;
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                last = self.read(id).await;
+                if last["state"] == state {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "never {state}: {last:#}");
+        last
+    }
+
+    /// A deploy whose run is bound: `queued`, with GitHub's run id.
+    pub async fn bound(&self, site: &str) -> Callback {
+        let deploy = self.deploy(site).await.deploy;
+        let record = self.until(deploy.id, "queued").await;
+        Callback::new(deploy.id, record["run_id"].as_i64().unwrap())
+    }
+
+    /// Sends a callback, well signed.
+    pub async fn report(&self, callback: &Callback) -> Response {
+        self.send(&callback.id, now(), &SECRET.parse().unwrap(), callback).await
+    }
+
+    pub async fn send(&self, id: &str, timestamp: u64, secret: &Secret, callback: &Callback) -> Response {
+        let body = callback.body.to_string();
+        let timestamp = timestamp.to_string();
+        let signature = secret.sign(id, &timestamp, body.as_bytes());
+        self.send_raw(
+            callback.deploy,
+            &[
+                ("webhook-id", id),
+                ("webhook-timestamp", &timestamp),
+                ("webhook-signature", &signature),
+            ],
+            body,
+        )
+        .await
+    }
+
+    pub async fn send_raw(
+        &self,
+        deploy: DeployId,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Response {
+        let request = self
+            .http
+            .post(self.url(&format!("/api/internal/deploys/{deploy}/status")))
+            .body(body);
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap()
+    }
+}
+
+/// A report about to be sent.
+#[derive(Clone)]
+pub struct Callback {
+    pub deploy: DeployId,
+    pub id: String,
+    pub body: Value,
+}
+
+impl Callback {
+    pub fn new(deploy: DeployId, run_id: i64) -> Self {
+        let body = json!({
+            "schema": 1, "deploy_id": deploy, "run_id": run_id, "run_attempt": 1,
+            "job": "deploy", "seq": 1, "status": "in_progress",
+        });
+        Self {
+            deploy,
+            id: "delivery-1".to_owned(),
+            body,
+        }
+    }
+
+    /// The same with one value changed, as a delivery of its own.
+    pub fn with(&self, key: &str, value: impl Into<Value>) -> Self {
+        let mut changed = self.clone();
+        changed.body[key] = value.into();
+        changed
+    }
+
+    /// The next one: a later number, a new delivery.
+    pub fn number(&self, seq: i64) -> Self {
+        let mut next = self.with("seq", seq);
+        next.id = format!("delivery-{seq}");
+        next
+    }
+
+    pub fn says(&self, status: &str) -> Self {
+        self.with("status", status)
+    }
+
+    pub fn at(&self, step: &str) -> Self {
+        self.with("step", step)
+    }
+
+    pub fn prints(&self, text: &str) -> Self {
+        self.with("log", json!({ "text": text, "truncated": false }))
+    }
+}
+
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Asserts a problem: its status, its media type, and the last part of its type.
+pub async fn refused(response: Response, status: u16, problem: &str) -> Value {
+    let media = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let (found, body) = (response.status().as_u16(), response.json::<Value>().await.unwrap());
+    assert_eq!(
+        (found, media.as_str()),
+        (status, "application/problem+json"),
+        "{body:#}"
+    );
+    assert_eq!(body["type"], format!("urn:raxx-console:problem:{problem}"));
+    assert_eq!(body["status"], status);
+    assert!(body["title"].is_string() && body["detail"].is_string());
+    body
+}
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_raxx-console"))
+}
+
+/// The repository's folder.
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+static TOOLS: OnceCell<()> = OnceCell::const_new();
+
+/// Fails with an instruction when a program is missing that the action's tests need.
+pub async fn tools_are_there() {
+    TOOLS
+        .get_or_init(|| async {
+            for tool in ["bash", "curl", "openssl", "jq", "shellcheck"] {
+                let found = std::process::Command::new("which")
+                    .arg(tool)
+                    .output()
+                    .unwrap()
+                    .status
+                    .success();
+                assert!(found, "{tool} is missing: run `make setup`");
+            }
+        })
+        .await;
+}
+
+/// A console whose GitHub plays runs with the real action, fast.
+pub async fn playing(scenario: Scenario) -> TestConsole {
+    let data = tempfile::tempdir().unwrap();
+    let options = StandInOptions {
+        addr: LOOPBACK,
+        console_url: String::new(),
+        callback_secret: SECRET.to_owned(),
+        pace: Duration::from_millis(10),
+        play: true,
+        default_scenario: scenario,
+    };
+    let github = StandIn::start(options).await.unwrap();
+    let running = run::start(config(&data, &github.url()), None).await.unwrap();
+    github.set_console_url(format!("http://{}", running.addr()));
+    TestConsole {
+        running,
+        github,
+        http: Client::new(),
+        data,
+    }
+}
