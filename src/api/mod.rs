@@ -12,7 +12,7 @@ mod error;
 pub use codec::{RawJson, WholeBody};
 pub use error::ApiError;
 
-use crate::domain::{Board, DeployId, DeployPage, DeployRecord, DeployRequest, ReportAnswer, SiteHistory, Slug};
+use crate::domain::{Board, DeployPage, DeployRecord, DeployRequest, ReportAnswer, SiteHistory};
 use leptos::server;
 use server_fn::codec::{GetUrl, Json, Post};
 
@@ -34,7 +34,7 @@ pub async fn create_deploy(request: DeployRequest) -> Result<DeployRecord, ApiEr
 /// # Errors
 /// 400 a bad cursor, 404 no such deploy.
 #[server(name = GetDeploy, prefix = "/api/internal", endpoint = "deploy", input = GetUrl, output = Json)]
-pub async fn get_deploy(id: DeployId, after: Option<String>) -> Result<DeployRecord, ApiError> {
+pub async fn get_deploy(id: String, after: Option<String>) -> Result<DeployRecord, ApiError> {
     crate::server::router::calls::read(id, after).await
 }
 
@@ -67,7 +67,7 @@ pub async fn get_history(before: Option<String>) -> Result<DeployPage, ApiError>
 /// # Errors
 /// 400 a bad cursor, 404 no such site.
 #[server(name = GetSite, prefix = "/api/internal", endpoint = "site", input = GetUrl, output = Json)]
-pub async fn get_site(slug: Slug, before: Option<String>) -> Result<SiteHistory, ApiError> {
+pub async fn get_site(slug: String, before: Option<String>) -> Result<SiteHistory, ApiError> {
     crate::server::router::calls::site_history(slug, before).await
 }
 

@@ -137,11 +137,11 @@ pub async fn history(console: &Console, site: Option<&Slug>, before: Option<&str
 ///
 /// # Errors
 /// A [`Refusal`]: 400, 404 for a site that `console.toml` does not declare, 503.
-pub async fn site_history(console: &Console, slug: &Slug, before: Option<&str>) -> Result<SiteHistory, Refusal> {
-    let site = console.site(slug.as_str()).ok_or_else(|| unknown_site(slug.as_str()))?;
+pub async fn site_history(console: &Console, slug: &str, before: Option<&str>) -> Result<SiteHistory, Refusal> {
+    let site = console.site(slug).ok_or_else(|| unknown_site(slug))?;
     Ok(SiteHistory {
         site: site.clone(),
-        page: history(console, Some(slug), before).await?,
+        page: history(console, Some(&site.slug), before).await?,
     })
 }
 

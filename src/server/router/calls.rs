@@ -2,7 +2,7 @@
 
 use super::adapter::PathId;
 use crate::domain::{
-    Board, DeployId, DeployPage, DeployRecord, DeployRequest, Problem, Refusal, ReportAnswer, SiteHistory, Slug,
+    Board, DeployId, DeployPage, DeployRecord, DeployRequest, Problem, Refusal, ReportAnswer, SiteHistory,
 };
 use crate::server::deploys::{self, Created};
 use crate::server::{Console, callback};
@@ -34,8 +34,14 @@ pub async fn create(request: DeployRequest) -> Result<DeployRecord, Refusal> {
 ///
 /// # Errors
 /// As [`deploys::read`].
-pub async fn read(id: DeployId, after: Option<String>) -> Result<DeployRecord, Refusal> {
+pub async fn read(id: String, after: Option<String>) -> Result<DeployRecord, Refusal> {
     let console = context::<Console>()?;
+    let Ok(id) = id.parse() else {
+        return told(Err(Refusal::new(
+            Problem::NotFound,
+            "There is no such deploy: its id is mistyped.",
+        )));
+    };
     told(deploys::read(&console, id, after.as_deref()).await)
 }
 
@@ -61,7 +67,7 @@ pub async fn history(before: Option<String>) -> Result<DeployPage, Refusal> {
 ///
 /// # Errors
 /// As [`deploys::site_history`].
-pub async fn site_history(slug: Slug, before: Option<String>) -> Result<SiteHistory, Refusal> {
+pub async fn site_history(slug: String, before: Option<String>) -> Result<SiteHistory, Refusal> {
     let console = context::<Console>()?;
     told(deploys::site_history(&console, &slug, before.as_deref()).await)
 }

@@ -89,6 +89,8 @@ fn assets() -> Router<Console> {
 
 /// Renders a page on the server; the browser takes it over from there.
 fn pages(console: Console) -> impl Fn(Request) -> BoxFuture<Response> + Clone + Send + Sync + 'static {
+    // Whoever came first set it, to the same.
+    let _set = any_spawner::Executor::init_tokio();
     let options = LeptosOptions::builder().output_name(env!("CARGO_PKG_NAME")).build();
     let render = leptos_axum::render_app_async_with_context(
         move || {

@@ -16,7 +16,7 @@ pub use intents::{Intent, Recorded};
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Transaction};
+use sqlx::{AnyConnection, AnyPool, Connection, Transaction};
 use std::path::Path;
 use std::time::Duration;
 
@@ -112,11 +112,16 @@ impl Store {
         make_folder(path.split('?').next().unwrap_or(path))?;
         install_default_drivers();
         let separator = if path.contains('?') { '&' } else { '?' };
+        let url = format!("{url}{separator}mode=rwc");
+        // A first connection without the pool: a pool would hide what is wrong behind its time-out.
+        let mut first = AnyConnection::connect(&url).await.map_err(OpenError::Connect)?;
+        prepare(&mut first).await.map_err(OpenError::Connect)?;
+        first.close().await.map_err(OpenError::Connect)?;
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(BUSY)
             .after_connect(|connection, _| Box::pin(async move { prepare(connection).await }))
-            .connect(&format!("{url}{separator}mode=rwc"))
+            .connect(&url)
             .await
             .map_err(OpenError::Connect)?;
         MIGRATIONS.run(&pool).await?;
@@ -148,7 +153,7 @@ fn contended() -> StoreError {
     StoreError::Busy(sqlx::Error::PoolTimedOut)
 }
 
-async fn prepare(connection: &mut sqlx::AnyConnection) -> Result<(), sqlx::Error> {
+async fn prepare(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     let busy_timeout = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
     let pragmas = [
         busy_timeout.as_str(),

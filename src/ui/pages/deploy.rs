@@ -1,6 +1,6 @@
 use super::when_loaded;
 use crate::api::{ApiError, get_deploy};
-use crate::domain::{Deploy, DeployId, DeployRecord, LogTail, Problem};
+use crate::domain::{Deploy, DeployId, DeployRecord, LogTail};
 use crate::ui::components::{Elapsed, LogView, LogWindow, Moment, StaleBanner, StateBadge, Steps, Timeline};
 use crate::ui::poll::poll;
 use crate::ui::words;
@@ -14,16 +14,8 @@ use leptos_router::hooks::use_params_map;
 pub(in crate::ui) fn DeployPage() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.read().get("id").unwrap_or_default());
-    let loaded = Resource::new_blocking(
-        move || id.get(),
-        |id| async move { get_deploy(parse(&id)?, None).await },
-    );
+    let loaded = Resource::new_blocking(move || id.get(), |id| get_deploy(id, None));
     when_loaded(loaded, |record| view! { <LiveRecord record /> })
-}
-
-fn parse(id: &str) -> Result<DeployId, ApiError> {
-    id.parse()
-        .map_err(|_| ApiError::new(Problem::NotFound, "There is no such deploy: its address is mistyped."))
 }
 
 #[component]
@@ -41,7 +33,10 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
             set_deploy.set(newer.deploy);
         }
     };
-    let poll = poll(move || get_deploy(id, Some(window.after.get_untracked())), take);
+    let poll = poll(
+        move || get_deploy(id.to_string(), Some(window.after.get_untracked())),
+        take,
+    );
     let state = Memo::new(move |_| Some(deploy.read().state));
     let site = deploy.read_untracked().site.to_string();
     let title = {
@@ -187,7 +182,7 @@ async fn whole_log(id: DeployId) -> Result<LogTail, ApiError> {
         ..LogTail::default()
     };
     loop {
-        let piece = get_deploy(id, Some(whole.after.clone())).await?.log;
+        let piece = get_deploy(id.to_string(), Some(whole.after.clone())).await?.log;
         if piece.text.is_empty() {
             return Ok(whole);
         }

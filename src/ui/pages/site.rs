@@ -1,6 +1,6 @@
 use super::when_loaded;
-use crate::api::{ApiError, get_site};
-use crate::domain::{Problem, SiteHistory, Slug};
+use crate::api::get_site;
+use crate::domain::SiteHistory;
 use crate::ui::components::{DeployList, Pager, StaleBanner};
 use crate::ui::poll::poll;
 use leptos::prelude::*;
@@ -17,26 +17,18 @@ pub(in crate::ui) fn SitePage() -> impl IntoView {
             query.read().get("before"),
         )
     });
-    let loaded = Resource::new_blocking(
-        move || asked.get(),
-        |(slug, before)| async move { get_site(parse(&slug)?, before).await },
-    );
+    let loaded = Resource::new_blocking(move || asked.get(), |(slug, before)| get_site(slug, before));
     when_loaded(
         loaded,
         move |history| view! { <LiveSite history before=asked.get_untracked().1 /> },
     )
 }
 
-fn parse(slug: &str) -> Result<Slug, ApiError> {
-    slug.parse()
-        .map_err(|error| ApiError::new(Problem::NotFound, format!("There is no such site: {error}.")))
-}
-
 #[component]
 fn LiveSite(history: SiteHistory, before: Option<String>) -> impl IntoView {
     let site = history.site;
     let (next, is_older) = (history.page.next.clone(), before.is_some());
-    let asked = StoredValue::new((site.slug.clone(), before));
+    let asked = StoredValue::new((site.slug.to_string(), before));
     let (page, set_page) = signal(history.page);
     let fetch = move || {
         let (slug, before) = asked.get_value();

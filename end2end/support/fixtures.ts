@@ -1,0 +1,77 @@
+// What every browser test gets: a demo that its worker shares, and a page on which no error may happen.
+
+import { test as base, expect, type Locator, type Page } from "@playwright/test";
+import { Demo } from "./demo.ts";
+
+/** What a browser says by itself when the network or the console is away, as some tests have it. */
+const networkTrouble = /net::ERR_|Failed to load resource/;
+
+type Fixtures = {
+  /** Set by tests that cut the network or stop the console. */
+  mayLoseNetwork: { allowed: boolean };
+  watched: void;
+};
+
+export const test = base.extend<Fixtures, { demo: Demo }>({
+  demo: [
+    async ({}, use) => {
+      const demo = await Demo.start();
+      await use(demo);
+      await demo.stop();
+    },
+    { scope: "worker" },
+  ],
+  baseURL: async ({ demo }, use) => use(demo.url),
+  mayLoseNetwork: async ({}, use) => use({ allowed: false }),
+  // A hydration mismatch is a console message too.
+  watched: [
+    async ({ context, mayLoseNetwork }, use) => {
+      const said: string[] = [];
+      context.on("console", (message) => {
+        if (["error", "warning"].includes(message.type())) said.push(`${message.type()}: ${message.text()}`);
+      });
+      context.on("weberror", (error) => said.push(`uncaught: ${error.error().message}`));
+      await use();
+      expect(said.filter((text) => !(mayLoseNetwork.allowed && networkTrouble.test(text)))).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export { expect };
+
+/** A site's tile and what is on it, by role and name. */
+export class Tile {
+  readonly tile: Locator;
+  readonly state: Locator;
+  readonly deploy: Locator;
+  readonly dialog: Locator;
+  readonly confirmation: Locator;
+  readonly reason: Locator;
+  readonly confirm: Locator;
+  readonly slug: string;
+
+  constructor(page: Page, name: string) {
+    this.slug = `${name}-site`;
+    this.tile = page.getByRole("article", { name: `The ${name} site` });
+    this.state = this.tile.getByRole("status");
+    this.deploy = this.tile.getByRole("button", { name: `Deploy ${this.slug}` });
+    this.dialog = page.getByRole("dialog", { name: `Deploy ${this.slug}` });
+    this.confirmation = this.dialog.getByRole("textbox", { name: `Type ${this.slug} to confirm` });
+    this.reason = this.dialog.getByRole("textbox", { name: "Reason" });
+    this.confirm = this.dialog.getByRole("button", { name: "Confirm deploy" });
+  }
+
+  /** Presses Deploy, types the slug, confirms. */
+  async deployIt(): Promise<void> {
+    await this.deploy.click();
+    await this.confirmation.fill(this.slug);
+    await this.confirm.click();
+    await expect(this.dialog).toBeHidden();
+  }
+
+  /** Opens the record of its last deploy. */
+  async openRecord(): Promise<void> {
+    await this.tile.getByRole("link", { name: "Record" }).click();
+  }
+}
