@@ -3,12 +3,12 @@
 import { test as base, expect, type Locator, type Page } from "@playwright/test";
 import { Demo } from "./demo.ts";
 
-/** What a browser says by itself when the network or the console is away, as some tests have it. */
-const networkTrouble = /net::ERR_|Failed to load resource/;
+/** What a browser says by itself about an answer that is no success, or none. */
+export const networkTrouble = /net::ERR_|Failed to load resource/;
 
 type Fixtures = {
-  /** Set by tests that cut the network or stop the console. */
-  mayLoseNetwork: { allowed: boolean };
+  /** Console messages that a test brings about on purpose. */
+  tolerated: RegExp[];
   watched: void;
 };
 
@@ -22,17 +22,17 @@ export const test = base.extend<Fixtures, { demo: Demo }>({
     { scope: "worker" },
   ],
   baseURL: async ({ demo }, use) => use(demo.url),
-  mayLoseNetwork: async ({}, use) => use({ allowed: false }),
+  tolerated: async ({}, use) => use([]),
   // A hydration mismatch is a console message too.
   watched: [
-    async ({ context, mayLoseNetwork }, use) => {
+    async ({ context, tolerated }, use) => {
       const said: string[] = [];
       context.on("console", (message) => {
         if (["error", "warning"].includes(message.type())) said.push(`${message.type()}: ${message.text()}`);
       });
       context.on("weberror", (error) => said.push(`uncaught: ${error.error().message}`));
       await use();
-      expect(said.filter((text) => !(mayLoseNetwork.allowed && networkTrouble.test(text)))).toEqual([]);
+      expect(said.filter((text) => !tolerated.some((pattern) => pattern.test(text)))).toEqual([]);
     },
     { auto: true },
   ],
@@ -58,7 +58,7 @@ export class Tile {
     this.deploy = this.tile.getByRole("button", { name: `Deploy ${this.slug}` });
     this.dialog = page.getByRole("dialog", { name: `Deploy ${this.slug}` });
     this.confirmation = this.dialog.getByRole("textbox", { name: `Type ${this.slug} to confirm` });
-    this.reason = this.dialog.getByRole("textbox", { name: "Reason" });
+    this.reason = this.dialog.getByRole("textbox", { name: "Reason", exact: true });
     this.confirm = this.dialog.getByRole("button", { name: "Confirm deploy" });
   }
 

@@ -1,12 +1,12 @@
 // What an operator sees while something is away: the truth about how old the picture is.
 
 import { Demo } from "../support/demo.ts";
-import { expect, test, Tile } from "../support/fixtures.ts";
+import { expect, networkTrouble, test, Tile } from "../support/fixtures.ts";
 
 const stale = /Not updated since \d\d:\d\d:\d\d UTC/;
 
-test("a restart of the console is survived in front of the operator", async ({ page, mayLoseNetwork }) => {
-  mayLoseNetwork.allowed = true;
+test("a restart of the console is survived in front of the operator", async ({ page, tolerated }) => {
+  tolerated.push(networkTrouble);
   const demo = await Demo.startApart();
   try {
     const kill = await demo.startConsole();
@@ -28,8 +28,8 @@ test("a restart of the console is survived in front of the operator", async ({ p
   }
 });
 
-test("a lost network is said, and survived", async ({ page, context, mayLoseNetwork }) => {
-  mayLoseNetwork.allowed = true;
+test("a lost network is said, and survived", async ({ page, context, tolerated }) => {
+  tolerated.push(networkTrouble);
   await page.goto("/");
   const site = new Tile(page, "offline");
   await site.deployIt();
@@ -41,8 +41,8 @@ test("a lost network is said, and survived", async ({ page, context, mayLoseNetw
   await expect(site.state).toHaveText("Succeeded", { timeout: 60_000 });
 });
 
-test("a confirmation into the void says that nobody knows, and keeps what was typed", async ({ page, context, mayLoseNetwork }) => {
-  mayLoseNetwork.allowed = true;
+test("a confirmation into the void says that nobody knows, and keeps what was typed", async ({ page, context, tolerated }) => {
+  tolerated.push(networkTrouble);
   await page.goto("/");
   const site = new Tile(page, "reason");
   await site.deploy.click();
@@ -99,12 +99,13 @@ test("a poll steals neither focus nor caret nor selection nor scroll", async ({ 
   await open.confirmation.fill("page-");
   await open.confirmation.press("ArrowLeft");
   await open.confirmation.press("ArrowLeft");
-  const before = await page.evaluate(() => document.scrollingElement?.scrollTop);
+  // Where it stands on the screen: tiles above it may grow meanwhile.
+  const before = (await open.tile.boundingBox())?.y;
   await beats();
   await expect(open.confirmation).toBeFocused();
   const caret = await open.confirmation.evaluate((box: HTMLInputElement) => [box.selectionStart, box.selectionEnd, box.value]);
   expect(caret).toEqual([3, 3, "page-"]);
-  expect(await page.evaluate(() => document.scrollingElement?.scrollTop)).toBe(before);
+  expect((await open.tile.boundingBox())?.y).toBe(before);
   await page.keyboard.press("Escape");
 
   await site.openRecord();

@@ -11,11 +11,11 @@ pub(in crate::ui) fn Frame(
     let about = expect_context::<About>();
     let demo = about.stand_in.map(|stand_in| {
         view! {
-            <p class="demo-note">
+            <aside class="demo-note" aria-label="Demo">
                 <strong>"Demo."</strong>
                 " GitHub is a stand-in on this machine, and nothing real is deployed. "
                 <a href=stand_in rel="external">"Choose what it does"</a>
-            </p>
+            </aside>
         }
     });
     view! {

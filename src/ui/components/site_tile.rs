@@ -27,7 +27,15 @@ pub(in crate::ui) fn SiteTile(
     let state = Memo::new(move |_| deploy.read().as_ref().map(|deploy| deploy.state));
     let active = Memo::new(move |_| state.get().is_some_and(crate::domain::State::is_active));
     let health = Memo::new(move |_| tile.read().health.clone());
-    let tone = move || state.get().map_or("neutral", words::tone);
+    // One string: a class that is set as a whole would take others off that are set beside it.
+    let production = if site.is_production() { " is-production" } else { "" };
+    let class = move || {
+        let active = if active.get() { " is-active" } else { "" };
+        format!(
+            "tile card tone-{}{production}{active}",
+            state.get().map_or("neutral", words::tone)
+        )
+    };
     let title_id = format!("site-{}", site.slug);
     let labelled_by = title_id.clone();
     let kind = if site.is_production() {
@@ -38,9 +46,7 @@ pub(in crate::ui) fn SiteTile(
     let (slug, wanted) = (site.slug.to_string(), site.clone());
     view! {
         <article
-            class=move || format!("tile card tone-{}", tone())
-            class:is-production=site.is_production()
-            class:is-active=active
+            class=class
             aria-labelledby=labelled_by
         >
             <header class="tile-head">
