@@ -24,7 +24,7 @@ enum Command {
     Serve,
     /// Serve a demo: four sites, and a stand-in for GitHub on loopback.
     Demo(DemoArgs),
-    /// Print a new secret for CONSOLE_CALLBACK_SECRET.
+    /// Print a new secret for `CONSOLE_CALLBACK_SECRET`.
     Secret,
 }
 
@@ -45,13 +45,13 @@ struct DemoArgs {
     /// Milliseconds of one beat of a played run.
     #[arg(long, default_value_t = 400)]
     pace: u64,
-    /// Start the stand-in alone, for the console at --console-url. CONSOLE_CALLBACK_SECRET is its secret.
+    /// Start the stand-in alone, for the console at --console-url. `CONSOLE_CALLBACK_SECRET` is its secret.
     #[arg(long, requires = "console_url", conflicts_with = "github_url")]
     stand_in_only: bool,
     /// Where the stand-in sends callbacks, with --stand-in-only.
     #[arg(long)]
     console_url: Option<String>,
-    /// Use a stand-in that runs already. CONSOLE_CALLBACK_SECRET is its secret.
+    /// Use a stand-in that runs already. `CONSOLE_CALLBACK_SECRET` is its secret.
     #[arg(long)]
     github_url: Option<String>,
 }

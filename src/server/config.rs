@@ -25,6 +25,8 @@ pub struct Config {
     pub database_url: String,
     /// `CONSOLE_ADDR` with `PORT` over its port: `127.0.0.1:3000` unless set. Loopback only, until there is sign-in.
     pub addr: SocketAddr,
+    /// `CONSOLE_URL`: the address that people open, where a proxy stands in front. Its pages may post.
+    pub public_url: Option<String>,
     /// `CONSOLE_OPERATOR`: whose word a click is, until there is sign-in.
     pub operator: String,
     /// `CONSOLE_CALLBACK_SECRET` and `CONSOLE_CALLBACK_SECRET_PREVIOUS`.
@@ -107,6 +109,9 @@ impl Config {
         Ok(Self {
             database_url: set(variables, "DATABASE_URL").unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
             addr: addr(variables)?,
+            public_url: set(variables, "CONSOLE_URL")
+                .map(|url| web_address("CONSOLE_URL", &url))
+                .transpose()?,
             operator,
             keys,
             github: github::Options {

@@ -35,6 +35,8 @@ pub struct Inner {
     pub sites: Vec<Site>,
     /// What callbacks are signed with.
     pub keys: Keys,
+    /// The address that people open, where a proxy stands in front.
+    pub public_url: Option<String>,
     /// Whose word a request is, until operators can sign in.
     pub operator: String,
     /// Calls GitHub.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// How often it looks whether something is due.
 const BEAT: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// After this long a missing commit is not asked for any more.
 const WORTH_ASKING_MS: i64 = 24 * 60 * 60 * 1000;
 

@@ -48,6 +48,8 @@ struct Screen {
     after_return: bool,
 }
 
+// Each is a switch of its own, as ECMA-48 has it.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Default, Clone, PartialEq, Eq)]
 struct Style {
     colour: Option<&'static str>,

@@ -275,6 +275,14 @@ async fn a_page_of_another_site_cannot_deploy() {
         .header("Origin", "https://evil.example");
     refused(foreign.send().await.unwrap(), 403, "forbidden").await;
     assert!(console.github.dispatches().is_empty());
+    let proxied = console
+        .post(DEPLOYS, &json!({ "site": "api-prod", "confirmation": "api-prod" }))
+        .header("Origin", "https://console.example.com");
+    assert_eq!(
+        proxied.send().await.unwrap().status(),
+        201,
+        "CONSOLE_URL is the console too"
+    );
     let own = console.post(DEPLOYS, &body).header("Sec-Fetch-Site", "same-origin");
     assert_eq!(own.send().await.unwrap().status(), 201);
 }

@@ -52,13 +52,12 @@ pub struct Demo {
 /// [`StartError`], in one line.
 pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
     let secret = secret(options)?;
-    let (stand_in, stand_in_url) = match &options.github_url {
-        Some(url) => (None, url.trim_end_matches('/').to_owned()),
-        None => {
-            let stand_in = start_stand_in(options.github_port, String::new(), &secret, options.pace).await?;
-            let url = stand_in.url();
-            (Some(stand_in), url)
-        }
+    let (stand_in, stand_in_url) = if let Some(url) = &options.github_url {
+        (None, url.trim_end_matches('/').to_owned())
+    } else {
+        let stand_in = start_stand_in(options.github_port, String::new(), &secret, options.pace).await?;
+        let url = stand_in.url();
+        (Some(stand_in), url)
     };
     let folder = if options.data.is_none() {
         Some(tempfile::tempdir()?)
@@ -73,6 +72,7 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
     let config = Config {
         database_url: format!("sqlite://{}", data.join("console.db").display()),
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
+        public_url: None,
         operator: "you".to_owned(),
         keys: Keys {
             current: secret,

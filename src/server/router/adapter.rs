@@ -34,8 +34,8 @@ pub(super) enum Moved {
 #[derive(Debug, Clone)]
 pub(super) struct PathId(pub(super) String);
 
-/// Calls the server function `F` whose own path this is.
-pub(super) async fn call<F: ServerFn>(State(console): State<Console>, request: Request) -> Response {
+/// Calls the server function whose own path this is.
+pub(super) async fn call(State(console): State<Console>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     answer(console, parts, body).await
 }

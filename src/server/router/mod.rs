@@ -6,7 +6,7 @@ mod adapter;
 pub mod calls;
 
 use super::Console;
-use crate::api::{CreateDeploy, GetBoard, GetDeploy, GetHistory, GetSite, ReportStatus};
+use crate::api::{GetBoard, GetDeploy, GetHistory, GetSite, ReportStatus};
 use crate::domain::{Problem, Refusal};
 use crate::ui::shell;
 use adapter::Moved;
@@ -22,7 +22,7 @@ use memory_serve::{CacheControl, MemoryServe};
 use server_fn::ServerFn;
 use std::pin::Pin;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
@@ -33,12 +33,12 @@ pub fn routes(console: Console) -> Router {
     let page = get(pages(console.clone()));
     let asked_by_people = Router::new()
         // The API, for the pages and for scripts
-        .route("/api/internal/deploys", post(adapter::call::<CreateDeploy>))
+        .route("/api/internal/deploys", post(adapter::call))
         .route("/api/internal/deploys/{id}", get(read_deploy))
-        .route(GetDeploy::PATH, get(adapter::call::<GetDeploy>))
-        .route(GetBoard::PATH, get(adapter::call::<GetBoard>))
-        .route(GetHistory::PATH, get(adapter::call::<GetHistory>))
-        .route(GetSite::PATH, get(adapter::call::<GetSite>))
+        .route(GetDeploy::PATH, get(adapter::call))
+        .route(GetBoard::PATH, get(adapter::call))
+        .route(GetHistory::PATH, get(adapter::call))
+        .route(GetSite::PATH, get(adapter::call))
         // The pages
         .route("/", page.clone())
         .route("/deploys", page.clone())
@@ -46,7 +46,7 @@ pub fn routes(console: Console) -> Router {
         .route("/sites/{slug}", page)
         .fallback(pages(console.clone()).layer(axum::middleware::map_response(not_found)))
         // What a browser sends on behalf of another site is not the operator's wish.
-        .layer(CsrfLayer::new().with_rejection_response(|_| foreign().into_response()));
+        .layer(own_pages_only(&console));
     Router::new()
         // The callback carries its own authority, a signature, and comes from no browser.
         .route("/api/internal/deploys/{id}/status", post(report_status))
@@ -62,6 +62,25 @@ pub fn routes(console: Console) -> Router {
         .layer(CatchPanicLayer::custom(|_| broken().into_response()))
         .layer(TraceLayer::new_for_http())
         .with_state(console)
+}
+
+/// Browsers say where a request comes from. Behind a proxy that changes the host's name, CONSOLE_URL tells ours.
+fn own_pages_only(
+    console: &Console,
+) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + Send + Sync + 'static> {
+    let origin = console
+        .public_url
+        .as_deref()
+        .and_then(|url| url::Url::parse(url).ok())
+        .map(|url| url.origin());
+    let layer = CsrfLayer::new();
+    let layer = match origin {
+        Some(origin) => layer
+            .add_trusted_origin(origin.ascii_serialization())
+            .unwrap_or_default(),
+        None => layer,
+    };
+    layer.with_rejection_response(|_| foreign().into_response())
 }
 
 /// `GET /api/internal/deploys/{id}`: the server function by the path that the contract gives it.

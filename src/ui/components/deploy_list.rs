@@ -22,7 +22,7 @@ pub(in crate::ui) fn DeployList(
         )
     };
     view! {
-        <ol class="deploys">
+        <ol class="deploys" class:with-site=with_site>
             <For each=move || deploys.get() key let:deploy>
                 <DeployLine deploy with_site />
             </For>

@@ -6,6 +6,9 @@ use leptos::prelude::*;
 /// How close to its end a log counts as being at its end, in CSS pixels.
 const AT_END_PX: i32 = 24;
 
+/// A piece with more lines than this is drawn only where it is seen.
+const LONG_BLOCK_LINES: usize = 60;
+
 /// The part of a log that is on the page: whole lines in blocks that never change again, and the line that is
 /// still being written.
 #[derive(Clone, Copy)]
@@ -53,7 +56,7 @@ impl LogWindow {
                 blocks.push(Block {
                     key: tail.after.clone(),
                     lines,
-                })
+                });
             });
         }
         self.open_line.set(text.split_off(end));
@@ -108,12 +111,16 @@ pub(in crate::ui) fn LogView(
             <Show when=move || window.is_empty()>
                 <p class="quiet">"Nothing has been logged yet."</p>
             </Show>
-            <For each=move || window.blocks.get() key=|block| block.key.clone() let:block>
-                <div class="log-block">{block.lines.into_iter().map(line_view).collect_view()}</div>
-            </For>
+            <For each=move || window.blocks.get() key=|block| block.key.clone() children=block_view />
             <div class="log-block">{open_line}</div>
         </div>
     }
+}
+
+fn block_view(block: Block) -> impl IntoView {
+    let is_long = block.lines.len() > LONG_BLOCK_LINES;
+    let lines = block.lines.into_iter().map(line_view).collect_view();
+    view! { <div class="log-block" class:is-long=is_long>{lines}</div> }
 }
 
 /// One line of a log.

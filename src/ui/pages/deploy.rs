@@ -55,11 +55,7 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
         <StaleBanner poll />
         <Verdict deploy />
         <div class="record" class:is-stale=move || poll.stale_since.get().is_some()>
-            <section class="card" aria-labelledby="facts-title">
-                <h2 id="facts-title">"The record"</h2>
-                <Facts deploy />
-            </section>
-            <section class="card" aria-labelledby="steps-title">
+            <section class="card record-steps" aria-labelledby="steps-title">
                 <h2 id="steps-title">"Steps"</h2>
                 <Steps deploy />
             </section>
@@ -70,7 +66,11 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
                 </header>
                 <LogView window label=format!("Log of {site}") />
             </section>
-            <section class="card" aria-labelledby="timeline-title">
+            <section class="card record-facts" aria-labelledby="facts-title">
+                <h2 id="facts-title">"The record"</h2>
+                <Facts deploy />
+            </section>
+            <section class="card record-timeline" aria-labelledby="timeline-title">
                 <h2 id="timeline-title">"Timeline"</h2>
                 <Timeline entries=timeline />
             </section>

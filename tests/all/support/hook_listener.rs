@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 /// What it answers to one callback.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     Status(u16),
     RetryAfter(u16, u64),
     /// Holds the connection until the listener goes away.
@@ -24,7 +24,7 @@ pub enum Answer {
 
 /// A callback as it arrived.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub(crate) struct Heard {
     pub id: String,
     pub timestamp: String,
     pub signature: String,
@@ -40,14 +40,14 @@ struct Shared {
 }
 
 #[derive(Clone)]
-pub struct HookListener {
+pub(crate) struct HookListener {
     shared: Arc<Shared>,
     pub url: String,
 }
 
 impl HookListener {
     /// Answers in this order, and 200 from then on.
-    pub async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let shared = Arc::new(Shared {
             answers: Mutex::new(answers.into_iter().collect()),
             ..Shared::default()
@@ -60,12 +60,12 @@ impl HookListener {
     }
 
     /// Everything that arrived.
-    pub fn heard(&self) -> Vec<Heard> {
+    pub(crate) fn heard(&self) -> Vec<Heard> {
         self.shared.heard.lock().unwrap().clone()
     }
 
     /// Waits until something has arrived.
-    pub async fn first(&self) -> Heard {
+    pub(crate) async fn first(&self) -> Heard {
         loop {
             let changed = self.shared.changed.notified();
             if let Some(first) = self.heard().first() {
@@ -78,7 +78,7 @@ impl HookListener {
     }
 
     /// The log as the console would put it together.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.heard()
             .iter()
             .filter_map(|heard| heard.report["log"]["text"].as_str().map(str::to_owned))

@@ -1,6 +1,6 @@
 //! What the tests share: a console of their own, and how to speak to it.
 
-pub mod hook_listener;
+pub(crate) mod hook_listener;
 
 use raxx_console::domain::{DeployId, DeployRecord};
 use raxx_console::server::config::{Config, Limits, parse_sites};
@@ -17,13 +17,13 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 /// The secret of the specification's own example.
-pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-pub const PREVIOUS_SECRET: &str = "whsec_cHJldmlvdXMtc2VjcmV0LW9mLXRoZS1jb25zb2xl";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const PREVIOUS_SECRET: &str = "whsec_cHJldmlvdXMtc2VjcmV0LW9mLXRoZS1jb25zb2xl";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub const SITES: &str = r#"
+pub(crate) const SITES: &str = r#"
 [[site]]
 slug = "api-prod"
 name = "API"
@@ -43,7 +43,7 @@ workflow = "deploy-docs.yml"
 "#;
 
 /// A console with a database and a GitHub of its own.
-pub struct TestConsole {
+pub(crate) struct TestConsole {
     pub running: Running,
     pub github: StandIn,
     pub http: Client,
@@ -51,7 +51,7 @@ pub struct TestConsole {
 }
 
 /// A console before it is started: what differs from test to test.
-pub struct Setup {
+pub(crate) struct Setup {
     pub scenario: Scenario,
     pub limits: Limits,
     pub api_version: &'static str,
@@ -67,11 +67,11 @@ impl Default for Setup {
     }
 }
 
-pub async fn console() -> TestConsole {
+pub(crate) async fn console() -> TestConsole {
     Setup::default().start().await
 }
 
-pub async fn console_with(scenario: Scenario) -> TestConsole {
+pub(crate) async fn console_with(scenario: Scenario) -> TestConsole {
     Setup {
         scenario,
         ..Setup::default()
@@ -80,7 +80,7 @@ pub async fn console_with(scenario: Scenario) -> TestConsole {
     .await
 }
 
-pub async fn stand_in(scenario: Scenario) -> StandIn {
+pub(crate) async fn stand_in(scenario: Scenario) -> StandIn {
     let options = StandInOptions {
         addr: LOOPBACK,
         console_url: String::new(),
@@ -92,10 +92,11 @@ pub async fn stand_in(scenario: Scenario) -> StandIn {
     StandIn::start(options).await.unwrap()
 }
 
-pub fn config(data: &TempDir, github_url: &str) -> Config {
+pub(crate) fn config(data: &TempDir, github_url: &str) -> Config {
     Config {
         database_url: format!("sqlite://{}", data.path().join("console.db").display()),
         addr: LOOPBACK,
+        public_url: Some("https://console.example.com".to_owned()),
         operator: "ada".to_owned(),
         keys: Keys {
             current: SECRET.parse().unwrap(),
@@ -108,12 +109,12 @@ pub fn config(data: &TempDir, github_url: &str) -> Config {
         },
         sites: parse_sites(SITES, "console.toml").unwrap(),
         limits: Limits::default(),
-        health_every: Duration::from_secs(3600),
+        health_every: Duration::from_hours(1),
     }
 }
 
 impl Setup {
-    pub async fn start(self) -> TestConsole {
+    pub(crate) async fn start(self) -> TestConsole {
         let (data, github) = (tempfile::tempdir().unwrap(), stand_in(self.scenario).await);
         let mut config = config(&data, &github.url());
         config.limits = self.limits;
@@ -129,27 +130,27 @@ impl Setup {
 }
 
 impl TestConsole {
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.addr())
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.http.post(self.url(path)).json(body)
     }
 
     /// Asks for a deploy, and expects a yes.
-    pub async fn deploy(&self, site: &str) -> DeployRecord {
+    pub(crate) async fn deploy(&self, site: &str) -> DeployRecord {
         let response = self.create(site).await;
         assert_eq!(response.status(), 201);
         response.json().await.unwrap()
     }
 
-    pub async fn create(&self, site: &str) -> Response {
+    pub(crate) async fn create(&self, site: &str) -> Response {
         let body = json!({ "site": site, "confirmation": site });
         self.post("/api/internal/deploys", &body).send().await.unwrap()
     }
 
-    pub async fn read(&self, id: DeployId) -> Value {
+    pub(crate) async fn read(&self, id: DeployId) -> Value {
         self.http
             .get(self.url(&format!("/api/internal/deploys/{id}")))
             .send()
@@ -161,7 +162,7 @@ impl TestConsole {
     }
 
     /// Waits until the deploy is in `state`.
-    pub async fn until(&self, id: DeployId, state: &str) -> Value {
+    pub(crate) async fn until(&self, id: DeployId, state: &str) -> Value {
         let mut last = Value::Null;
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -177,18 +178,18 @@ impl TestConsole {
     }
 
     /// A deploy whose run is bound: `queued`, with GitHub's run id.
-    pub async fn bound(&self, site: &str) -> Callback {
+    pub(crate) async fn bound(&self, site: &str) -> Callback {
         let deploy = self.deploy(site).await.deploy;
         let record = self.until(deploy.id, "queued").await;
         Callback::new(deploy.id, record["run_id"].as_i64().unwrap())
     }
 
     /// Sends a callback, well signed.
-    pub async fn report(&self, callback: &Callback) -> Response {
+    pub(crate) async fn report(&self, callback: &Callback) -> Response {
         self.send(&callback.id, now(), &SECRET.parse().unwrap(), callback).await
     }
 
-    pub async fn send(&self, id: &str, timestamp: u64, secret: &Secret, callback: &Callback) -> Response {
+    pub(crate) async fn send(&self, id: &str, timestamp: u64, secret: &Secret, callback: &Callback) -> Response {
         let body = callback.body.to_string();
         let timestamp = timestamp.to_string();
         let signature = secret.sign(id, &timestamp, body.as_bytes());
@@ -204,7 +205,7 @@ impl TestConsole {
         .await
     }
 
-    pub async fn send_raw(
+    pub(crate) async fn send_raw(
         &self,
         deploy: DeployId,
         headers: &[(&str, &str)],
@@ -223,14 +224,14 @@ impl TestConsole {
 
 /// A report about to be sent.
 #[derive(Clone)]
-pub struct Callback {
+pub(crate) struct Callback {
     pub deploy: DeployId,
     pub id: String,
     pub body: Value,
 }
 
 impl Callback {
-    pub fn new(deploy: DeployId, run_id: i64) -> Self {
+    pub(crate) fn new(deploy: DeployId, run_id: i64) -> Self {
         let body = json!({
             "schema": 1, "deploy_id": deploy, "run_id": run_id, "run_attempt": 1,
             "job": "deploy", "seq": 1, "status": "in_progress",
@@ -243,38 +244,38 @@ impl Callback {
     }
 
     /// The same with one value changed, as a delivery of its own.
-    pub fn with(&self, key: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(&self, key: &str, value: impl Into<Value>) -> Self {
         let mut changed = self.clone();
         changed.body[key] = value.into();
         changed
     }
 
     /// The next one: a later number, a new delivery.
-    pub fn number(&self, seq: i64) -> Self {
+    pub(crate) fn number(&self, seq: i64) -> Self {
         let mut next = self.with("seq", seq);
         next.id = format!("delivery-{seq}");
         next
     }
 
-    pub fn says(&self, status: &str) -> Self {
+    pub(crate) fn says(&self, status: &str) -> Self {
         self.with("status", status)
     }
 
-    pub fn at(&self, step: &str) -> Self {
+    pub(crate) fn at(&self, step: &str) -> Self {
         self.with("step", step)
     }
 
-    pub fn prints(&self, text: &str) -> Self {
+    pub(crate) fn prints(&self, text: &str) -> Self {
         self.with("log", json!({ "text": text, "truncated": false }))
     }
 }
 
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Asserts a problem: its status, its media type, and the last part of its type.
-pub async fn refused(response: Response, status: u16, problem: &str) -> Value {
+pub(crate) async fn refused(response: Response, status: u16, problem: &str) -> Value {
     let media = response.headers()["content-type"].to_str().unwrap().to_owned();
     let (found, body) = (response.status().as_u16(), response.json::<Value>().await.unwrap());
     assert_eq!(
@@ -289,19 +290,19 @@ pub async fn refused(response: Response, status: u16, problem: &str) -> Value {
 }
 
 /// The binary under test.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_raxx-console"))
 }
 
 /// The repository's folder.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 static TOOLS: OnceCell<()> = OnceCell::const_new();
 
 /// Fails with an instruction when a program is missing that the action's tests need.
-pub async fn tools_are_there() {
+pub(crate) async fn tools_are_there() {
     TOOLS
         .get_or_init(|| async {
             for tool in ["bash", "curl", "openssl", "jq", "shellcheck"] {
@@ -318,7 +319,7 @@ pub async fn tools_are_there() {
 }
 
 /// A console whose GitHub plays runs with the real action, fast.
-pub async fn playing(scenario: Scenario) -> TestConsole {
+pub(crate) async fn playing(scenario: Scenario) -> TestConsole {
     let data = tempfile::tempdir().unwrap();
     let options = StandInOptions {
         addr: LOOPBACK,

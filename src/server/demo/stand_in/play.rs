@@ -150,7 +150,7 @@ impl Player {
         match command.output().await {
             Ok(output) if output.stderr.is_empty() => {}
             Ok(output) => {
-                tracing::warn!(run = self.run.id, said = %String::from_utf8_lossy(&output.stderr), "notify.sh")
+                tracing::warn!(run = self.run.id, said = %String::from_utf8_lossy(&output.stderr), "notify.sh");
             }
             Err(error) => tracing::warn!(run = self.run.id, %error, "notify.sh does not start"),
         }
