@@ -21,9 +21,9 @@ export class Demo {
   standInUrl = "";
 
   /** The console and its stand-in in one process, as `make run` starts them. */
-  static async start(...options: string[]): Promise<Demo> {
+  static async start(): Promise<Demo> {
     const demo = new Demo();
-    const lines = demo.#spawn(["--port", "0", "--github-port", "0", "--data", demo.data, "--config", config, "--pace", "40", ...options]);
+    const lines = demo.#spawn(["--port", "0", "--github-port", "0", "--data", demo.data, "--config", config, "--pace", "40"]);
     demo.standInUrl = await found(lines, /GitHub stand-in (\S+?)\/$/);
     demo.url = await found(lines, /Open (\S+?)\/$/);
     return demo;

@@ -39,7 +39,9 @@ fn DeployLine(deploy: Deploy, with_site: bool) -> impl IntoView {
         view! { <a class="line-site" href=href>{deploy.site.to_string()}</a> }
     });
     let record = format!("/deploys/{}", deploy.id);
-    let label = format!("Record of {}, {}", deploy.site, words::exact(deploy.requested_at));
+    // What is seen comes first in the name: a voice can ask for it.
+    let requested = words::exact(deploy.requested_at);
+    let label = format!("{}: record of {}, {requested}", words::state(deploy.state), deploy.site);
     let whole = deploy.clone();
     view! {
         <li class="line card">

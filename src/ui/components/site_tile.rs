@@ -71,7 +71,7 @@ pub(in crate::ui) fn SiteTile(
             <LastDeploy deploy />
             <Because deploy />
             <TileLog tile />
-            <footer class="tile-foot">
+            <footer class="tile-foot actions">
                 <RecordLink deploy />
                 <button
                     type="button"
