@@ -31,7 +31,9 @@ pub enum StartError {
     #[error("{0}")]
     Store(#[from] StoreError),
     /// The address to listen on.
-    #[error("{addr}: {error}: another program may have that port; choose one with PORT")]
+    #[error(
+        "{addr}: {error}: another program may have that port; choose another one, with PORT, or --port and --github-port in a demo"
+    )]
     Listen {
         /// The address.
         addr: SocketAddr,

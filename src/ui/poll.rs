@@ -49,7 +49,8 @@ where
     let number = StoredValue::new(0_u64);
     let last_good = StoredValue::new(None::<Timestamp>);
 
-    let age = move || {
+    // Whether nothing is under way that is worth waiting for. An answer that is overdue makes the picture old.
+    let may_ask = move || {
         let overdue = asking
             .get_value()
             .is_some_and(|since| browser_now().millis_since(since) > GIVE_UP_MS);
@@ -59,7 +60,7 @@ where
         asking.get_value().is_none() || overdue
     };
     let ask = move || {
-        if !age() || is_hidden() {
+        if !may_ask() || is_hidden() {
             return;
         }
         let mine = number.get_value() + 1;

@@ -28,7 +28,7 @@ use tower_http::trace::TraceLayer;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Every route of the console, ready to be served. Serve it with the peer's address or without.
+/// Every route of the console, ready to be served.
 pub fn routes(console: Console) -> Router {
     let page = get(pages(console.clone()));
     let asked_by_people = Router::new()
@@ -64,7 +64,7 @@ pub fn routes(console: Console) -> Router {
         .with_state(console)
 }
 
-/// Browsers say where a request comes from. Behind a proxy that changes the host's name, CONSOLE_URL tells ours.
+/// Browsers say where a request comes from. Behind a proxy that changes the host's name, `CONSOLE_URL` tells ours.
 fn own_pages_only(
     console: &Console,
 ) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + Send + Sync + 'static> {

@@ -111,7 +111,7 @@ impl StandIn {
 
     /// Chooses what happens to dispatches of a workflow file from now on.
     pub fn set_scenario(&self, workflow: &str, scenario: Scenario) {
-        self.shared.state().choose(workflow, scenario);
+        self.shared.state().choose(workflow, Some(scenario));
     }
 
     /// Every dispatch that ever arrived, refused ones too, oldest first.

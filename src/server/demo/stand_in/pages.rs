@@ -91,7 +91,8 @@ fn form(workflow: &str, chosen: Option<Scenario>) -> String {
     let name = escape(workflow);
     format!(
         "<form method=\"post\" action=\"/stand-in/scenario/form\"><input type=\"hidden\" name=\"workflow\" value=\"{name}\">\
-         <label>{name}<select name=\"scenario\">{options}</select></label><button>Choose</button></form>"
+         <label>{name}<select name=\"scenario\">\
+         <option value=\"\">what the site's inputs order, or succeed</option>{options}</select></label><button>Choose</button></form>"
     )
 }
 

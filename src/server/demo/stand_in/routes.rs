@@ -2,7 +2,7 @@
 
 use super::connection::Cut;
 use super::state::{Dispatch, Run};
-use super::{Scenario, Shared, pages, play};
+use super::{Scenario, Shared, UnknownScenario, pages, play};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -252,13 +252,18 @@ struct Choice {
     scenario: String,
 }
 
+/// An empty scenario takes the choice back.
 async fn choose_scenario(State(ctx): State<Ctx>, Json(choice): Json<Choice>) -> Response {
-    match choice.scenario.parse() {
+    let scenario = Some(choice.scenario.as_str())
+        .filter(|name| !name.is_empty())
+        .map(str::parse)
+        .transpose();
+    match scenario {
         Ok(scenario) => {
             ctx.shared.state().choose(&choice.workflow, scenario);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(error) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+        Err(error) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &UnknownScenario::to_string(&error)),
     }
 }
 

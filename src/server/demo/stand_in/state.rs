@@ -94,8 +94,12 @@ impl State {
         }
     }
 
-    pub(super) fn choose(&mut self, workflow: &str, scenario: Scenario) {
-        self.chosen.insert(workflow.to_owned(), scenario);
+    /// Chooses what happens to a workflow's dispatches; `None` leaves it to their inputs again.
+    pub(super) fn choose(&mut self, workflow: &str, scenario: Option<Scenario>) {
+        match scenario {
+            Some(scenario) => self.chosen.insert(workflow.to_owned(), scenario),
+            None => self.chosen.remove(workflow),
+        };
     }
 
     pub(super) fn chosen(&self) -> &HashMap<String, Scenario> {
