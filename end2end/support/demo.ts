@@ -1,7 +1,7 @@
 // A demo of the release binary, on ports and data of its own.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -14,11 +14,19 @@ const config = join(repository, "end2end/console.toml");
 const secret = "whsec_b25seS1mb3ItdGhlLWJyb3dzZXItdGVzdHMtb2Yt";
 
 export class Demo {
-  readonly data = mkdtempSync(join(tmpdir(), "raxx-console-e2e-"));
+  // The binary, alone in a folder: it must serve everything from there.
+  readonly #folder = mkdtempSync(join(tmpdir(), "raxx-console-e2e-"));
+  readonly #binary = join(this.#folder, "alone", "raxx-console");
+  readonly data = join(this.#folder, "data");
   #processes: ChildProcess[] = [];
   #errors = "";
   url = "";
   standInUrl = "";
+
+  private constructor() {
+    mkdirSync(join(this.#folder, "alone"));
+    copyFileSync(binary, this.#binary);
+  }
 
   /** The console and its stand-in in one process, as `make run` starts them. */
   static async start(): Promise<Demo> {
@@ -94,7 +102,7 @@ export class Demo {
       await ended;
       clearTimeout(hard);
     }
-    rmSync(this.data, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
     if (this.#errors.includes("panicked")) throw new Error(`the server panicked:\n${this.#errors}`);
   }
 
@@ -108,7 +116,8 @@ export class Demo {
   }
 
   #spawn(options: string[]): AsyncIterator<string> {
-    const child = spawn(binary, ["demo", ...options], {
+    const child = spawn(this.#binary, ["demo", ...options], {
+      cwd: join(this.#folder, "alone"),
       env: { ...process.env, CONSOLE_CALLBACK_SECRET: secret },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -116,9 +116,13 @@ test("a poll steals neither focus nor caret nor selection nor scroll", async ({ 
     return getSelection()?.toString();
   });
   await page.getByRole("link", { name: "Deploys" }).focus();
+  // Whoever reads at the top is left there.
+  await log.evaluate((element) => (element.scrollTop = 0));
   const length = (await log.innerText()).length;
   await expect.poll(async () => (await log.innerText()).length, { timeout: 40_000 }).toBeGreaterThan(length);
   expect(await page.evaluate(() => getSelection()?.toString())).toBe(selected);
+  expect(await log.evaluate((element) => element.scrollHeight > element.clientHeight)).toBe(true);
+  expect(await log.evaluate((element) => element.scrollTop)).toBe(0);
   await expect(page.getByRole("link", { name: "Deploys" })).toBeFocused();
 });
 

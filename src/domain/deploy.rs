@@ -1,4 +1,4 @@
-use super::{Slug, Step, StepTrace, Timestamp};
+use super::{Site, Slug, Step, StepTrace, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -231,6 +231,36 @@ pub struct Deploy {
 }
 
 impl Deploy {
+    /// A new intent to deploy `site` as it is declared.
+    pub fn requested(id: DeployId, site: &Site, operator: &str, at: Timestamp) -> Self {
+        Self {
+            id,
+            site: site.slug.clone(),
+            environment: site.environment.clone(),
+            state: State::Requested,
+            operator: operator.to_owned(),
+            reason: None,
+            git_ref: site.git_ref.clone(),
+            inputs: site.inputs.clone(),
+            head_sha: None,
+            requested_at: at,
+            dispatched_at: None,
+            started_at: None,
+            finished_at: None,
+            last_heard_at: None,
+            run_id: None,
+            run_attempt: None,
+            run_url: None,
+            confirmed_by: None,
+            cancel_requested: false,
+            conclusion_conflict: false,
+            notice: None,
+            steps: Vec::new(),
+            failure: None,
+            traces: Vec::new(),
+        }
+    }
+
     /// Whether it still holds its site.
     pub const fn is_active(&self) -> bool {
         self.state.is_active()

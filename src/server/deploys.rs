@@ -4,7 +4,7 @@ use super::store::{Intent, Recorded, Store};
 use super::{Console, clock};
 use crate::domain::{
     Board, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage, DeployRecord, DeployRequest, Health,
-    HealthStatus, LogCursor, LogTail, Problem, Refusal, Site, SiteHistory, Slug, State, Tile,
+    HealthStatus, LogCursor, LogTail, Problem, Refusal, Site, SiteHistory, Slug, Tile,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -195,31 +195,13 @@ fn intent(console: &Console, site: &Site, request: &DeployRequest, key: Option<&
     let inputs = checked_inputs(site, &request.inputs)?;
     let key = key.map(checked_key).transpose()?;
     let body = serde_json::to_vec(request).map_err(|error| Refusal::new(Problem::Invalid, error.to_string()))?;
+    let id = DeployId::from_uuid(Uuid::now_v7());
+    let requested = Deploy::requested(id, site, &console.operator, clock::now());
     let deploy = Deploy {
-        id: DeployId::from_uuid(Uuid::now_v7()),
-        site: site.slug.clone(),
-        environment: site.environment.clone(),
-        state: State::Requested,
-        operator: console.operator.clone(),
         reason,
         git_ref,
         inputs,
-        head_sha: None,
-        requested_at: clock::now(),
-        dispatched_at: None,
-        started_at: None,
-        finished_at: None,
-        last_heard_at: None,
-        run_id: None,
-        run_attempt: None,
-        run_url: None,
-        confirmed_by: None,
-        cancel_requested: false,
-        conclusion_conflict: false,
-        notice: None,
-        steps: Vec::new(),
-        failure: None,
-        traces: Vec::new(),
+        ..requested
     };
     Ok(Intent {
         deploy,

@@ -14,7 +14,8 @@ use std::future::Future;
 use web_sys::VisibilityState;
 
 const EVERY_MS: u32 = 2_000;
-/// An answer that takes longer than this is not waited for: the machine may have slept in between.
+/// A picture older than this is called old, and an answer that takes longer is not waited for: the machine may
+/// have slept in between.
 const GIVE_UP_MS: i64 = 8_000;
 
 /// What a page shows about its own age, and the wish to ask at once.
@@ -49,18 +50,20 @@ where
     let number = StoredValue::new(0_u64);
     let last_good = StoredValue::new(None::<Timestamp>);
 
-    // Whether nothing is under way that is worth waiting for. An answer that is overdue makes the picture old.
-    let may_ask = move || {
-        let overdue = asking
-            .get_value()
-            .is_some_and(|since| browser_now().millis_since(since) > GIVE_UP_MS);
-        if overdue && stale_since.get_untracked().is_none() {
+    let mark_stale = move || {
+        if stale_since.get_untracked().is_none() {
             set_stale_since.set(last_good.get_value());
         }
-        asking.get_value().is_none() || overdue
     };
     let ask = move || {
-        if !may_ask() || is_hidden() {
+        let older = |moment: Option<Timestamp>| moment.is_some_and(|at| browser_now().millis_since(at) > GIVE_UP_MS);
+        if is_hidden() {
+            return;
+        }
+        if older(last_good.get_value()) {
+            mark_stale();
+        }
+        if asking.get_value().is_some() && !older(asking.get_value()) {
             return;
         }
         let mine = number.get_value() + 1;
@@ -82,9 +85,7 @@ where
                 }
                 Err(error) => {
                     set_problem.set((!error.is_unreachable()).then(|| error.to_string()));
-                    if stale_since.get_untracked().is_none() {
-                        set_stale_since.set(last_good.get_value());
-                    }
+                    mark_stale();
                 }
             }
         });

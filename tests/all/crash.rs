@@ -4,7 +4,7 @@
 //! after the one that it was told, says so, and waits for its end.
 
 use crate::support::{TestConsole, config, stand_in};
-use raxx_console::domain::{Deploy, DeployId, Event, State};
+use raxx_console::domain::{Deploy, DeployId, Event};
 use raxx_console::server::demo::stand_in::Scenario;
 use raxx_console::server::github::Github;
 use raxx_console::server::store::{Intent, Store};
@@ -133,7 +133,7 @@ async fn the_process_that_is_killed() {
     let store = Store::open(&config.database_url).await.unwrap();
     let site = config.sites.iter().find(|site| site.slug.as_str() == "docs").unwrap();
     let intent = Intent {
-        deploy: requested(id, site),
+        deploy: Deploy::requested(id, site, "ada", clock::now()),
         idempotency_key: None,
         request_sha256: String::new(),
     };
@@ -161,16 +161,4 @@ async fn the_process_that_is_killed() {
 fn say_parked() {
     println!("{PARKED}");
     std::io::stdout().flush().unwrap();
-}
-
-fn requested(id: DeployId, site: &raxx_console::domain::Site) -> Deploy {
-    let none = serde_json::Value::Null;
-    let deploy = serde_json::json!({
-        "id": id, "site": site.slug, "environment": site.environment, "state": State::Requested, "operator": "ada",
-        "reason": none, "ref": "main", "inputs": {}, "head_sha": none, "requested_at": clock::now(), "dispatched_at": none,
-        "started_at": none, "finished_at": none, "last_heard_at": none, "run_id": none, "run_attempt": none,
-        "run_url": none, "confirmed_by": none, "cancel_requested": false, "conclusion_conflict": false, "notice": none,
-        "steps": [], "failure": none,
-    });
-    serde_json::from_value(deploy).unwrap()
 }

@@ -1,11 +1,13 @@
 //! The state machine: an exhaustive table of state × event, and its rules over random orders.
 
+use crate::support::SITES;
 use proptest::prelude::*;
 use raxx_console::domain::transition::Observed;
 use raxx_console::domain::{
     Confirmation, ConfirmedBy, Deploy, DeployId, Effect, Event, Failure, LogCursor, Report, ReportStatus, Run, Slug,
     State, StepStatus, Timestamp, apply,
 };
+use raxx_console::server::config::parse_sites;
 
 const RUN: i64 = 7;
 const AT: Timestamp = Timestamp::from_millis(1_000_000);
@@ -15,32 +17,8 @@ fn id() -> DeployId {
 }
 
 fn requested() -> Deploy {
-    Deploy {
-        id: id(),
-        site: "docs".parse().unwrap(),
-        environment: "staging".to_owned(),
-        state: State::Requested,
-        operator: "ada".to_owned(),
-        reason: None,
-        git_ref: "main".to_owned(),
-        inputs: std::collections::BTreeMap::new(),
-        head_sha: None,
-        requested_at: AT,
-        dispatched_at: None,
-        started_at: None,
-        finished_at: None,
-        last_heard_at: None,
-        run_id: None,
-        run_attempt: None,
-        run_url: None,
-        confirmed_by: None,
-        cancel_requested: false,
-        conclusion_conflict: false,
-        notice: None,
-        steps: Vec::new(),
-        failure: None,
-        traces: Vec::new(),
-    }
+    let sites = parse_sites(SITES, "console.toml").unwrap();
+    Deploy::requested(id(), &sites[1], "ada", AT)
 }
 
 fn run() -> Run {

@@ -43,7 +43,8 @@ pub struct Demo {
     console: Running,
     stand_in: Option<StandIn>,
     stand_in_url: String,
-    _folder: Option<tempfile::TempDir>,
+    /// Where the database is, unless another folder was given; it goes with the demo.
+    _folder: tempfile::TempDir,
 }
 
 /// Starts a console and its stand-in.
@@ -59,16 +60,8 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
         let url = stand_in.url();
         (Some(stand_in), url)
     };
-    let folder = if options.data.is_none() {
-        Some(tempfile::tempdir()?)
-    } else {
-        None
-    };
-    let data = match (&options.data, &folder) {
-        (Some(data), _) => data.clone(),
-        (None, Some(folder)) => folder.path().to_owned(),
-        (None, None) => PathBuf::from("data"),
-    };
+    let folder = tempfile::tempdir()?;
+    let data = options.data.clone().unwrap_or_else(|| folder.path().to_owned());
     let config = Config {
         database_url: format!("sqlite://{}", data.join("console.db").display()),
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
