@@ -126,6 +126,20 @@ test("a poll steals neither focus nor caret nor selection nor scroll", async ({ 
   await expect(page.getByRole("link", { name: "Deploys" })).toBeFocused();
 });
 
+test("a run that says nothing is called silent", async ({ page, demo }) => {
+  await page.clock.install();
+  await page.goto("/");
+  const site = new Tile(page, "silent");
+  const id = await demo.deploy(site.slug);
+  await expect.poll(() => demo.state(id)).toBe("queued");
+  await expect(site.state).toHaveText("Queued");
+  await expect(site.tile).not.toContainText("Nothing has been heard");
+  await page.clock.fastForward("02:30");
+  await expect(site.tile).toContainText(/Nothing has been heard of it for 2 min/);
+  await site.openRecord();
+  await expect(page.getByText(/Nothing has been heard of it for 2 min/)).toBeVisible();
+});
+
 test("health is shown as it is found", async ({ page, demo }) => {
   await demo.setHealth("silent-site", 503);
   await page.goto("/");

@@ -101,6 +101,17 @@ pub(super) fn failure(deploy: &Deploy) -> Option<String> {
     })
 }
 
+/// A run that lives is heard of more often than this, in milliseconds: the action says so every 60 s.
+const SILENCE_MS: i64 = 90_000;
+
+/// For how long nothing was heard of an active deploy, once that is worth a word.
+pub(super) fn silence(deploy: &Deploy, now: Timestamp) -> Option<String> {
+    let waits_for_word = matches!(deploy.state, State::Queued | State::Running | State::Lost);
+    let heard = deploy.last_heard_at.filter(|_| waits_for_word)?;
+    let silent = now.millis_since(heard);
+    (silent > SILENCE_MS).then(|| format!("Nothing has been heard of it for {}.", span(silent)))
+}
+
 /// How long it took, or has taken so far: from the request to its end.
 pub(super) fn took(deploy: &Deploy, now: Timestamp) -> String {
     span(deploy.finished_at.unwrap_or(now).millis_since(deploy.requested_at))

@@ -120,7 +120,7 @@ console_try() {
     --header "webhook-id: $console_delivery" --header "webhook-timestamp: $now" \
     --header "webhook-signature: $(console_sign "$console_delivery" "$now" "$console_dir/body")" \
     --data-binary "@$console_dir/body" "$base/api/internal/deploys/$CONSOLE_DEPLOY_ID/status" </dev/null 2>/dev/null)
-  console_retry_after=$(sed -n 's/^[Rr]etry-[Aa]fter: *\([0-9]\{1,4\}\)[^0-9]*$/\1/p' "$console_dir/headers" | tail -n 1)
+  console_retry_after=$(sed -n 's/^[Rr]etry-[Aa]fter: *\([0-9]\{1,4\}\)[^0-9]*$/\1/p' "$console_dir/headers" 2>/dev/null | tail -n 1)
   [[ $console_status =~ ^[0-9]{3}$ ]] || console_status=000
 }
 

@@ -1,5 +1,5 @@
 use super::log_view::line_view;
-use super::{Elapsed, HealthBadge, Moment, StateBadge};
+use super::{Elapsed, HealthBadge, Moment, Silence, StateBadge};
 use crate::domain::{Deploy, DeployRecord, Site, Tile};
 use crate::ui::{terminal, words};
 use leptos::prelude::*;
@@ -70,6 +70,7 @@ pub(in crate::ui) fn SiteTile(
             </div>
             <LastDeploy deploy />
             <Because deploy />
+            <Silence deploy />
             <TileLog tile />
             <footer class="tile-foot actions">
                 <RecordLink deploy />

@@ -1,7 +1,7 @@
 use super::when_loaded;
 use crate::api::{ApiError, get_deploy};
 use crate::domain::{Deploy, DeployId, DeployRecord, LogTail};
-use crate::ui::components::{Elapsed, LogView, LogWindow, Moment, StaleBanner, StateBadge, Steps, Timeline};
+use crate::ui::components::{Elapsed, LogView, LogWindow, Moment, Silence, StaleBanner, StateBadge, Steps, Timeline};
 use crate::ui::poll::poll;
 use crate::ui::words;
 use leptos::prelude::*;
@@ -54,6 +54,7 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
         </header>
         <StaleBanner poll />
         <Verdict deploy />
+        <Silence deploy=Signal::derive(move || Some(deploy.get())) />
         <div class="record" class:is-stale=move || poll.stale_since.get().is_some()>
             <section class="card record-steps" aria-labelledby="steps-title">
                 <h2 id="steps-title">"Steps"</h2>
