@@ -14,7 +14,7 @@ test("a deploy lands, live, and its record tells the story", async ({ page }) =>
   await expect(site.dialog).toBeHidden();
   await expect(site.state).toHaveText("Running");
   await expect(site.tile).toContainText("Build pages");
-  await expect(site.tile).toContainText("Compiling");
+  await expect(site.tile).toContainText(/\[\d\/5\] /);
   await expect(site.deploy).toBeDisabled();
   await expect(site.state).toHaveText("Succeeded");
   await expect(site.deploy).toBeEnabled();

@@ -85,7 +85,7 @@ test("a tab that nobody sees does not ask, and asks at once on return", async ({
   await expect(site.state).toHaveText("Running");
 });
 
-test("a poll steals neither focus nor caret nor selection nor scroll", async ({ page }) => {
+test("a poll steals neither focus nor caret nor scroll", async ({ page }) => {
   await page.setViewportSize({ width: 640, height: 480 });
   await page.goto("/");
   const site = new Tile(page, "focus");
@@ -106,24 +106,28 @@ test("a poll steals neither focus nor caret nor selection nor scroll", async ({ 
   const caret = await open.confirmation.evaluate((box: HTMLInputElement) => [box.selectionStart, box.selectionEnd, box.value]);
   expect(caret).toEqual([3, 3, "page-"]);
   expect((await open.tile.boundingBox())?.y).toBeCloseTo(before ?? 0, 0);
-  await page.keyboard.press("Escape");
+});
 
-  await site.openRecord();
+test("a log that grows moves neither selection nor focus nor the reader", async ({ page, demo }) => {
+  await page.setViewportSize({ width: 640, height: 320 });
+  await page.goto(`/deploys/${await demo.deploy("log-site")}`);
   const log = page.getByRole("log");
   await expect(log).toContainText("Resolving dependencies");
   const selected = await log.getByText("Checking out main").evaluate((line) => {
     getSelection()?.selectAllChildren(line);
     return getSelection()?.toString();
   });
-  await page.getByRole("link", { name: "Deploys" }).focus();
-  // Whoever reads at the top is left there.
+  const link = page.getByRole("link", { name: "Deploys" });
+  await link.focus();
+  await expect.poll(() => log.evaluate((element) => element.scrollHeight > element.clientHeight)).toBe(true);
+  // It follows its end, until somebody reads further up.
+  await expect.poll(() => log.evaluate((element) => element.scrollTop)).toBeGreaterThan(0);
   await log.evaluate((element) => (element.scrollTop = 0));
   const length = (await log.innerText()).length;
-  await expect.poll(async () => (await log.innerText()).length, { timeout: 40_000 }).toBeGreaterThan(length);
-  expect(await page.evaluate(() => getSelection()?.toString())).toBe(selected);
-  expect(await log.evaluate((element) => element.scrollHeight > element.clientHeight)).toBe(true);
+  await expect.poll(async () => (await log.innerText()).length).toBeGreaterThan(length);
   expect(await log.evaluate((element) => element.scrollTop)).toBe(0);
-  await expect(page.getByRole("link", { name: "Deploys" })).toBeFocused();
+  expect(await page.evaluate(() => getSelection()?.toString())).toBe(selected);
+  await expect(link).toBeFocused();
 });
 
 test("a run that says nothing is called silent", async ({ page, demo }) => {
