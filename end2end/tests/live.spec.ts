@@ -82,7 +82,7 @@ test("a tab that nobody sees does not ask, and asks at once on return", async ({
   const asked = page.waitForRequest(/\/api\/internal\/board/, { timeout: 1_500 });
   await show("visible");
   await asked;
-  await expect(site.state).toHaveText("Running");
+  await expect(site.state).toHaveText(/Running|Succeeded/);
 });
 
 test("a poll steals neither focus nor caret nor scroll", async ({ page }) => {
@@ -119,9 +119,8 @@ test("a log that grows moves neither selection nor focus nor the reader", async 
   });
   const link = page.getByRole("link", { name: "Deploys" });
   await link.focus();
-  await expect.poll(() => log.evaluate((element) => element.scrollHeight > element.clientHeight)).toBe(true);
-  // It follows its end, until somebody reads further up.
-  await expect.poll(() => log.evaluate((element) => element.scrollTop)).toBeGreaterThan(0);
+  // It follows its end, until somebody reads further up: by more than a line, that is.
+  await expect.poll(() => log.evaluate((element) => element.scrollTop)).toBeGreaterThan(60);
   await log.evaluate((element) => (element.scrollTop = 0));
   const length = (await log.innerText()).length;
   await expect.poll(async () => (await log.innerText()).length).toBeGreaterThan(length);
