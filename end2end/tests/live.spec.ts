@@ -105,7 +105,9 @@ test("a poll steals neither focus nor caret nor scroll", async ({ page }) => {
   await expect(open.confirmation).toBeFocused();
   const caret = await open.confirmation.evaluate((box: HTMLInputElement) => [box.selectionStart, box.selectionEnd, box.value]);
   expect(caret).toEqual([3, 3, "page-"]);
-  expect((await open.tile.boundingBox())?.y).toBeCloseTo(before ?? 0, 0);
+  const moved = ((await open.tile.boundingBox())?.y ?? Infinity) - (before ?? 0);
+  // Scrolling counts in whole pixels, tiles do not; a line of log would be 19.
+  expect(Math.abs(moved)).toBeLessThan(2);
 });
 
 test("a log that grows moves neither selection nor focus nor the reader", async ({ page, demo }) => {
