@@ -9,6 +9,7 @@ pub mod dispatcher;
 pub mod error;
 pub mod github;
 pub mod health;
+pub mod oidc;
 pub mod router;
 pub mod run;
 pub mod settle;

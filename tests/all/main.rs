@@ -11,6 +11,7 @@ mod crash;
 mod create;
 mod dispatch;
 mod domain;
+mod oidc;
 mod read;
 mod start;
 mod support;

@@ -65,7 +65,7 @@ pub(super) fn read_failure(error: &reqwest::Error) -> Event {
 }
 
 /// The body, as long as it is bounded.
-pub(super) async fn bounded_body(mut response: Response) -> Result<Vec<u8>, String> {
+pub(in crate::server) async fn bounded_body(mut response: Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -92,7 +92,7 @@ pub(super) fn message(body: &[u8]) -> String {
 }
 
 /// An error with all its causes, without the URL, which is long and known.
-pub(super) fn chain(error: &reqwest::Error) -> String {
+pub(in crate::server) fn chain(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();
     while let Some(inner) = cause {

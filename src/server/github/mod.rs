@@ -7,7 +7,7 @@
 //! it answered with 5xx. So nothing here tries twice, follows a redirect or reuses a connection that may
 //! be dead; what came of the one call is told in three words: accepted, refused, unknown.
 
-mod answer;
+pub(super) mod answer;
 
 use crate::domain::{Deploy, Event, Run, Site};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};

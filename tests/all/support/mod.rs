@@ -1,6 +1,8 @@
 //! What the tests share: a console of their own, and how to speak to it.
 
 pub(crate) mod hook_listener;
+pub(crate) mod provider;
+pub(crate) mod provider_key;
 
 use raxx_console::domain::{DeployId, DeployRecord};
 use raxx_console::server::config::{Config, Limits, parse_sites};
