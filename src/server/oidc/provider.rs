@@ -12,7 +12,7 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AdditionalProviderMetadata, AsyncHttpClient, DiscoveryError, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySet,
-    ProviderMetadata,
+    ProviderMetadata, UserInfoUrl,
 };
 use reqwest::redirect;
 use serde::{Deserialize, Serialize};
@@ -195,7 +195,7 @@ fn check_endpoints(metadata: &Metadata) -> Result<(), OidcError> {
     ];
     let mut endpoints = needed
         .into_iter()
-        .chain(metadata.userinfo_endpoint().map(|endpoint| endpoint.url()));
+        .chain(metadata.userinfo_endpoint().map(UserInfoUrl::url));
     match endpoints.find(|url| !keeps_secrets(url)) {
         Some(url) => Err(OidcError::Provider(format!("its endpoint {url} is not https"))),
         None => Ok(()),

@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use url::{Url, form_urlencoded};
 
 pub(crate) const CLIENT_ID: &str = "the console";
@@ -56,6 +55,9 @@ pub(crate) enum Seal {
     Nothing,
 }
 
+/// The form that the token endpoint was sent.
+pub(crate) type Asked = HashMap<String, String>;
+
 /// What a code was asked for with.
 struct Grant {
     challenge: String,
@@ -76,7 +78,7 @@ pub(crate) struct Behaviour {
     /// What the answer to the browser has beside code and state.
     pub answer: Vec<(&'static str, String)>,
     /// What the token endpoint says instead, built from what it was sent.
-    pub token_error: Option<fn(&HashMap<String, String>) -> Value>,
+    pub token_error: Option<fn(&Asked) -> Value>,
     grants: HashMap<String, Grant>,
     calls: HashMap<String, usize>,
     /// Everything that must not be told.
@@ -168,13 +170,6 @@ impl Provider {
         Oidc::new(self.options()).unwrap()
     }
 
-    /// A client that waits a moment only.
-    pub(crate) fn impatient_client(&self) -> Oidc {
-        let mut options = self.options();
-        options.timing.answer = Duration::from_millis(300);
-        Oidc::new(options).unwrap()
-    }
-
     /// Signs in as a browser does, and brings back the answer.
     pub(crate) async fn visit(&self, url: &Url) -> Answer {
         let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
@@ -234,10 +229,7 @@ async fn keys(State(provider): State<Provider>) -> Json<Value> {
     Json(json!({ "keys": provider.change(|it| it.published.clone()) }))
 }
 
-async fn authorize(
-    State(provider): State<Provider>,
-    Query(asked): Query<HashMap<String, String>>,
-) -> Result<Redirect, String> {
+async fn authorize(State(provider): State<Provider>, Query(asked): Query<Asked>) -> Result<Redirect, String> {
     let expected = [
         ("response_type", "code"),
         ("client_id", CLIENT_ID),
@@ -269,11 +261,7 @@ async fn authorize(
     Ok(Redirect::to(back.as_str()))
 }
 
-async fn token(
-    State(provider): State<Provider>,
-    headers: HeaderMap,
-    Form(asked): Form<HashMap<String, String>>,
-) -> Response {
+async fn token(State(provider): State<Provider>, headers: HeaderMap, Form(asked): Form<Asked>) -> Response {
     let refuse = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response();
     if !is_the_client(&provider, &headers, &asked) {
         return refuse("invalid_client");
@@ -301,7 +289,7 @@ async fn token(
 }
 
 /// RFC 6749, section 2.3.1: both halves are form-encoded before they go into the header.
-fn is_the_client(provider: &Provider, headers: &HeaderMap, asked: &HashMap<String, String>) -> bool {
+fn is_the_client(provider: &Provider, headers: &HeaderMap, asked: &Asked) -> bool {
     let post =
         provider.change(|it| it.document["token_endpoint_auth_methods_supported"] == json!(["client_secret_post"]));
     if post {

@@ -8,7 +8,7 @@ use ring::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// How it signs: the names of RFC 7518, section 3.1, and RFC 8037.
+/// How it signs: the names of RFC 7518, section 3.1, and RFC 8037. The console takes all but the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     Rs256,
@@ -16,8 +16,10 @@ pub(crate) enum Algorithm {
     Es256,
     Es384,
     EdDsa,
+    Rs512,
 }
 
+/// What the console takes.
 pub(crate) const ALGORITHMS: [Algorithm; 5] = [
     Algorithm::Rs256,
     Algorithm::Ps256,
@@ -43,7 +45,9 @@ impl Key {
     /// A new key; the RSA one is always the same, as making one takes too long.
     pub(crate) fn new(kid: &str, algorithm: Algorithm) -> Self {
         let pair = match algorithm {
-            Algorithm::Rs256 | Algorithm::Ps256 => Pair::Rsa(RsaKeyPair::from_pkcs8(&rsa()).unwrap()),
+            Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Rs512 => {
+                Pair::Rsa(RsaKeyPair::from_pkcs8(&rsa()).unwrap())
+            }
             Algorithm::Es256 => Pair::Ec(ec(&signature::ECDSA_P256_SHA256_FIXED_SIGNING)),
             Algorithm::Es384 => Pair::Ec(ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING)),
             Algorithm::EdDsa => {
@@ -85,6 +89,7 @@ impl Key {
             Pair::Rsa(pair) => {
                 let padding: &dyn signature::RsaEncoding = match self.algorithm {
                     Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
+                    Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
                     _ => &signature::RSA_PKCS1_SHA256,
                 };
                 let mut signed = vec![0; pair.public().modulus_len()];
@@ -105,6 +110,7 @@ impl Algorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            Self::Rs512 => "RS512",
         }
     }
 
@@ -112,7 +118,7 @@ impl Algorithm {
     pub(crate) fn half_hash(self, token: &str) -> String {
         let hash = match self {
             Self::Es384 => Sha384::digest(token).to_vec(),
-            Self::EdDsa => Sha512::digest(token).to_vec(),
+            Self::EdDsa | Self::Rs512 => Sha512::digest(token).to_vec(),
             _ => Sha256::digest(token).to_vec(),
         };
         base64url(&hash[..hash.len() / 2])
