@@ -105,12 +105,16 @@ fn auth_type(metadata: &Metadata) -> AuthType {
 fn not_exchanged(error: CoreRequestTokenError<HttpFailed>, secrets: &[String]) -> OidcError {
     match error {
         CoreRequestTokenError::ServerResponse(answer) => {
-            let text = answer.error_description().map_or("", String::as_str);
+            let said = [
+                Some(answer.error().as_ref()),
+                answer.error_description().map(String::as_str),
+            ];
+            let said: Vec<&str> = said.into_iter().flatten().collect();
             // Some providers repeat what they were sent.
-            let text = secrets
+            let masked = secrets
                 .iter()
-                .fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
-            let text = plain(&format!("{}: {text}", answer.error().as_ref()));
+                .fold(said.join(": "), |text, secret| text.replace(secret, "***"));
+            let text = plain(&masked);
             match answer.error() {
                 CoreErrorResponseType::InvalidGrant => refused(&format!("the provider did not take the code: {text}")),
                 _ => OidcError::Provider(format!("its token endpoint answered {text}")),

@@ -96,8 +96,9 @@ pub(super) fn verify<'a>(
     check_party(claims, client_id)?;
     check_not_before(claims)?;
     check_access_token(claims, token, tokens.access_token(), &verifier)?;
-    if !(1..=LONGEST_SUBJECT).contains(&claims.subject().len()) {
-        return Err(other("the subject is empty, or longer than 255 bytes"));
+    let subject = claims.subject();
+    if !(1..=LONGEST_SUBJECT).contains(&subject.len()) || subject.chars().any(char::is_control) {
+        return Err(other("the subject is empty, longer than 255 bytes, or no text"));
     }
     Ok(claims)
 }

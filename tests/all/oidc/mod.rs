@@ -72,6 +72,10 @@ async fn the_secret_goes_where_the_provider_wants_it() {
     let mut wrong = provider.options();
     wrong.client_secret = Some("another".into());
     unusable(provider.sign_in(&Oidc::new(wrong).unwrap()).await, "invalid_client");
+    provider.change(|it| it.document = json!({ "token_endpoint_auth_methods_supported": ["none"] }));
+    let mut public = provider.options();
+    public.client_secret = None;
+    provider.sign_in(&Oidc::new(public).unwrap()).await.unwrap();
 }
 
 #[tokio::test]

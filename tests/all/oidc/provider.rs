@@ -128,7 +128,9 @@ async fn a_provider_that_is_ill_is_said_to_be() {
 async fn a_provider_that_is_slow_is_not_waited_for() {
     let slow = |path| fails_at(path, Fault::Never, Duration::from_secs(2), "timed out");
     let [document, keys, token, userinfo] = ENDPOINTS.map(slow);
-    tokio::join!(document, keys, token, userinfo);
+    let all = Box::pin(async { tokio::join!(document, keys, token, userinfo) });
+    let waited = tokio::time::timeout(Duration::from_mins(1), all).await;
+    assert!(waited.is_ok(), "it was waited for");
 }
 
 #[tokio::test]

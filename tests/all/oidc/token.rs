@@ -85,6 +85,7 @@ async fn a_token_is_for_this_console_from_this_provider_and_for_this_browser() {
     })
     .await;
     refuses("the subject", |token| token.claims["sub"] = json!("")).await;
+    refuses("the subject", |token| token.claims["sub"] = json!("a\u{0}b")).await;
     refuses("the subject", |token| token.claims["sub"] = json!("x".repeat(256))).await;
     takes(|token| token.claims["at_hash"] = Value::Null).await;
 }

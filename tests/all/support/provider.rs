@@ -290,11 +290,14 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, Form(asked)
 
 /// RFC 6749, section 2.3.1: both halves are form-encoded before they go into the header.
 fn is_the_client(provider: &Provider, headers: &HeaderMap, asked: &Asked) -> bool {
-    let post =
-        provider.change(|it| it.document["token_endpoint_auth_methods_supported"] == json!(["client_secret_post"]));
-    if post {
-        let given = ["client_id", "client_secret"].map(|name| asked.get(name).map(String::as_str));
-        return given == [Some(CLIENT_ID), Some(CLIENT_SECRET)] && !headers.contains_key(header::AUTHORIZATION);
+    let methods = provider.change(|it| it.document["token_endpoint_auth_methods_supported"].clone());
+    let given = ["client_id", "client_secret"].map(|name| asked.get(name).map(String::as_str));
+    let in_body = !headers.contains_key(header::AUTHORIZATION);
+    if methods == json!(["client_secret_post"]) {
+        return in_body && given == [Some(CLIENT_ID), Some(CLIENT_SECRET)];
+    }
+    if methods == json!(["none"]) {
+        return in_body && given == [Some(CLIENT_ID), None];
     }
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let expected = STANDARD.encode(format!("{}:{}", encode(CLIENT_ID), encode(CLIENT_SECRET)));
