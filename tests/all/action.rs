@@ -287,6 +287,32 @@ async fn a_signal_reaches_the_command() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_behind_when_it_is_killed() {
+    let mut job = Job::stream(&nobody(), "echo ready; sleep 5").set("CONSOLE_STREAM_GRACE", "1");
+    let mut child = job.command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    let mut stdout = child.stdout.take().unwrap();
+    tokio::io::AsyncReadExt::read_exact(&mut stdout, &mut ready)
+        .await
+        .unwrap();
+    // The script alone: what it had started is left to itself, and the command with it.
+    child.kill().await.unwrap();
+    let left = || {
+        let folders = std::fs::read_dir(job.temp.path()).unwrap();
+        folders.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count()
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        while left() > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    assert!(
+        waited.await.is_ok(),
+        "its folder, with the secret in it, is still there"
+    );
+}
+
+#[tokio::test]
 async fn output_passes_through_unchanged_and_live() {
     let console = HookListener::start([]).await;
     // Every byte value, no newline at the end, and both streams.

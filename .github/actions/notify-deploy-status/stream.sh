@@ -23,15 +23,16 @@ usage() {
 
 # Sends what was written to the spool since, one report at a time, until standard input ends and all is sent.
 send_output() {
-  local sent=0 size ended='' pending='' spoke=$SECONDS
+  local sent=0 size ended='' pending='' spoke=$SECONDS until
   console_report in_progress "$step" '' '' false && pending=0
-  while :; do
+  # Its folder goes with the job; whoever outlives both has nobody to speak for.
+  while [[ -d $console_dir ]]; do
     while send_pending && size=$(wc -c <"$spool") && ((size > sent)); do
       next_report
     done
     if [[ -n $ended ]]; then
-      # What is left is kept for as long as the grace lasts; then the caller ends it.
-      [[ -n $pending ]] || return 0
+      # What is left is kept for as long as the grace lasts. The caller waits as long; it may have been killed.
+      if [[ -z $pending ]] || ((SECONDS >= until)); then break; fi
     elif [[ -z $pending ]] && ((SECONDS - spoke >= HEARTBEAT)); then
       console_report in_progress "$step" '' '' false && pending=0
     fi
@@ -39,9 +40,11 @@ send_output() {
       sleep 0.5
     else
       read -r -t "$interval"
-      (($? > 128)) || ended=1
+      (($? > 128)) || { ended=1; until=$((SECONDS + grace)); }
     fi
   done
+  # Nobody else is left to clear up after a caller that was killed.
+  kill -0 "$$" 2>/dev/null || rm -rf -- "$console_dir"
 }
 
 # Sends the report that waits, if one does. Fails when it has to wait longer.
