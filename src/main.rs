@@ -1,6 +1,7 @@
 //! The binary: reads what it was told, starts it, waits to be stopped.
 
 use clap::{Args, Parser, Subcommand};
+use raxx_console::server::commands::{self, AuditCommand, OperatorCommand, TokenCommand};
 use raxx_console::server::config::Config;
 use raxx_console::server::demo::{self, DemoOptions};
 use raxx_console::server::run::{self, StartError};
@@ -26,6 +27,15 @@ enum Command {
     Demo(DemoArgs),
     /// Print a new secret for `CONSOLE_CALLBACK_SECRET`.
     Secret,
+    /// Say who may come in. The server may run meanwhile.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Make, list and revoke API tokens. The server may run meanwhile.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Check or print the audit trail. The server may run meanwhile.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 #[derive(Args)]
@@ -62,6 +72,13 @@ async fn main() -> ExitCode {
         None | Some(Command::Serve) => serve().await,
         Some(Command::Demo(args)) => demo(args).await,
         Some(Command::Secret) => secret(),
+        Some(Command::Operator(command)) => commands::operator(command).await,
+        Some(Command::Token(command)) => commands::token(command).await,
+        Some(Command::Audit(command)) => match commands::audit(command).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,7 +92,10 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), StartError> {
     telemetry::start("info");
     let running = run::start(Config::from_env()?, None).await?;
-    println!("Open http://{}/", running.addr());
+    match running.set_up() {
+        Some(link) => println!("Nobody can come in yet. Become the first admin, within an hour: {link}"),
+        None => println!("Open http://{}/", running.addr()),
+    }
     run::asked_to_stop().await?;
     running.stop().await;
     Ok(())

@@ -44,9 +44,23 @@ test("every page in every form", async ({ page, demo, tolerated }) => {
     ["history", "/deploys"],
     ["site", "/sites/failure-site"],
     ["not-found", "/nothing"],
+    ["account", "/account"],
+    ["people", "/people"],
+    ["audit", "/audit"],
   ] as const) {
     await page.goto(path);
     await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     await draw(page, name);
   }
+  await page.goto("/account");
+  await page.getByRole("textbox", { name: "What will use it" }).fill("nightly");
+  await page.getByRole("button", { name: "Create token" }).click();
+  await expect(page.getByRole("textbox", { name: "New token" })).toBeVisible();
+  await draw(page, "account-token");
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("vera");
+  await draw(page, "sign-in");
+  const { url } = await demo.api<{ url: string }>("operators", { name: "vera", role: "viewer" });
+  await page.goto(url);
+  await draw(page, "set-up");
 });

@@ -1,7 +1,8 @@
 // A demo of the release binary, on ports and data of its own.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createHmac, randomUUID } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -19,9 +20,15 @@ export class Demo {
   readonly #binary = join(this.#folder, "alone", "raxx-console");
   readonly data = join(this.#folder, "data");
   #processes: ChildProcess[] = [];
-  #errors = "";
+  // Everything that the server ever says, down to the least.
+  readonly #log = join(this.#folder, "log");
+  readonly #secrets = new Set<string>([secret]);
   url = "";
   standInUrl = "";
+  /** The link that opens the console, signed in. */
+  door = "";
+  #cookie = "";
+  #config = config;
 
   private constructor() {
     mkdirSync(join(this.#folder, "alone"));
@@ -33,8 +40,20 @@ export class Demo {
     const demo = new Demo();
     const lines = demo.#spawn(["--port", "0", "--github-port", "0", "--data", demo.data, "--config", config, "--pace", "40"]);
     demo.standInUrl = await found(lines, /GitHub stand-in (\S+?)\/$/);
-    demo.url = await found(lines, /Open (\S+?)\/$/);
+    await demo.#opened(lines);
     return demo;
+  }
+
+  /** An OpenID provider beside it, whose developers may deploy; the console is still to be started. */
+  async startProvider(): Promise<void> {
+    const provider = spawn(process.execPath, [join(import.meta.dirname, "identity-provider.mjs"), this.url], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#processes.push(provider);
+    const issuer = await found(createInterface({ input: provider.stdout })[Symbol.asyncIterator](), /^issuer (\S+)$/);
+    const oidc = `[oidc]\nname = "Example ID"\nissuer = "${issuer}"\nclient_id = "raxx-console"\n`;
+    this.#config = join(this.#folder, "console.toml");
+    writeFileSync(this.#config, `${oidc}roles = { developers = "deployer" }\n${readFileSync(config, "utf8")}`);
   }
 
   /** The stand-in alone, so that the console can come and go. */
@@ -51,14 +70,58 @@ export class Demo {
   async startConsole(): Promise<() => Promise<void>> {
     const port = new URL(this.url).port;
     const child = this.#processes.length;
-    const lines = this.#spawn(["--github-url", this.standInUrl, "--port", port, "--data", this.data, "--config", config]);
-    await found(lines, /Open (\S+?)\/$/);
+    const lines = this.#spawn(["--github-url", this.standInUrl, "--port", port, "--data", this.data, "--config", this.#config]);
+    await this.#opened(lines);
     const process = this.#processes[child]!;
     return async () => {
       const ended = new Promise((resolve) => process.once("exit", resolve));
       process.kill("SIGKILL");
       await ended;
     };
+  }
+
+  /** `serve` itself, with nobody on the list yet: returns the link of the first set-up. */
+  async serve(): Promise<string> {
+    const port = new URL(this.url).port;
+    const lines = this.#spawn([], {
+      PORT: port,
+      DATABASE_URL: `sqlite://${this.data}/serve.db`,
+      CONSOLE_CONFIG: config,
+      GITHUB_API_URL: this.standInUrl,
+      GITHUB_DISPATCH_TOKEN: "demo",
+    });
+    return found(lines, /first admin, within an hour: (\S+)$/);
+  }
+
+  /** Notes something that the server may know and must never say in its log. */
+  keepSecret(text: string): void {
+    this.#secrets.add(text);
+  }
+
+  /** What an API of the console answers to the demo's own operator. */
+  async api<T>(path: string, body?: object): Promise<T> {
+    const response = await fetch(`${this.url}/api/internal/${path}`, {
+      method: body ? "POST" : "GET",
+      headers: { "content-type": "application/json", cookie: this.#cookie },
+      body: body ? JSON.stringify(body) : null,
+    });
+    if (!response.ok) throw new Error(`${path}: ${response.status}: ${await response.text()}`);
+    return (await response.json()) as T;
+  }
+
+  /** Signs a report as a workflow would, and sends it. */
+  async report(id: string, report: object): Promise<void> {
+    const body = JSON.stringify({ schema: 1, deploy_id: id, run_attempt: 1, job: "deploy", ...report });
+    const delivery = `delivery_${randomUUID()}`;
+    const now = Math.floor(Date.now() / 1000).toString();
+    const key = Buffer.from(secret.slice("whsec_".length), "base64");
+    const signature = createHmac("sha256", key).update(`${delivery}.${now}.${body}`).digest("base64");
+    const response = await fetch(`${this.url}/api/internal/deploys/${id}/status`, {
+      method: "POST",
+      headers: { "webhook-id": delivery, "webhook-timestamp": now, "webhook-signature": `v1,${signature}` },
+      body,
+    });
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   }
 
   /** How many dispatches GitHub ever got for a workflow. */
@@ -79,18 +142,11 @@ export class Demo {
 
   /** Asks for a deploy as a script would, and returns its id. */
   async deploy(slug: string, reason?: string): Promise<string> {
-    const response = await fetch(`${this.url}/api/internal/deploys`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ site: slug, confirmation: slug, reason }),
-    });
-    if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`);
-    return ((await response.json()) as { id: string }).id;
+    return (await this.api<{ id: string }>("deploys", { site: slug, confirmation: slug, reason })).id;
   }
 
   async state(id: string): Promise<string> {
-    const response = await fetch(`${this.url}/api/internal/deploys/${id}`);
-    return ((await response.json()) as { state: string }).state;
+    return (await this.api<{ state: string }>(`deploys/${id}`)).state;
   }
 
   async stop(): Promise<void> {
@@ -102,8 +158,13 @@ export class Demo {
       await ended;
       clearTimeout(hard);
     }
+    const said = readFileSync(this.#log, "utf8");
     rmSync(this.#folder, { recursive: true, force: true });
-    if (this.#errors.includes("panicked")) throw new Error(`the server panicked:\n${this.#errors}`);
+    if (said.includes("panicked")) throw new Error(`the server panicked:\n${said.slice(said.indexOf("panicked") - 2000)}`);
+    for (const told of this.#secrets) {
+      const place = said.indexOf(told);
+      if (place >= 0) throw new Error(`a secret is in the log: ${said.slice(Math.max(0, place - 500), place)}…`);
+    }
   }
 
   async #tell(what: string, choice: object): Promise<void> {
@@ -115,15 +176,25 @@ export class Demo {
     if (!response.ok) throw new Error(await response.text());
   }
 
-  #spawn(options: string[]): AsyncIterator<string> {
-    const child = spawn(this.#binary, ["demo", ...options], {
+  /** Reads the link that opens the console, and goes through it. */
+  async #opened(lines: AsyncIterator<string>): Promise<void> {
+    this.door = await found(lines, /Open (\S+)$/);
+    this.url = new URL(this.door).origin;
+    const response = await fetch(this.door, { redirect: "manual" });
+    const cookies = response.headers.getSetCookie().map((cookie) => cookie.split(";")[0]!);
+    this.#cookie = cookies.join("; ");
+    this.keepSecret(this.door.split("/").at(-1)!);
+    for (const cookie of cookies) this.keepSecret(cookie.split("=")[1]!);
+  }
+
+  #spawn(options: string[], serve?: Record<string, string>): AsyncIterator<string> {
+    const child = spawn(this.#binary, [serve ? "serve" : "demo", ...options], {
       cwd: join(this.#folder, "alone"),
-      env: { ...process.env, CONSOLE_CALLBACK_SECRET: secret },
-      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, CONSOLE_CALLBACK_SECRET: secret, RUST_LOG: "trace", ...serve },
+      stdio: ["ignore", "pipe", openSync(this.#log, "a")],
     });
     this.#processes.push(child);
-    child.stderr.on("data", (text: Buffer) => (this.#errors += text.toString()));
-    return createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   }
 }
 

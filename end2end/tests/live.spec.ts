@@ -10,7 +10,7 @@ test("a restart of the console is survived in front of the operator", async ({ p
   const demo = await Demo.startApart();
   try {
     const kill = await demo.startConsole();
-    await page.goto(demo.url);
+    await page.goto(demo.door);
     const site = new Tile(page, "restart");
     await site.deployIt();
     await expect(site.tile).toContainText("Build pages");

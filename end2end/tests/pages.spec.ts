@@ -35,11 +35,23 @@ for (const colorScheme of ["light", "dark"] as const) {
     await site.deploy.click();
     await site.confirmation.fill("axe");
     await accessible(page);
-    for (const path of [`/deploys/${id}`, "/deploys", "/sites/axe-site"]) {
+    for (const path of [`/deploys/${id}`, "/deploys", "/sites/axe-site", "/account", "/people", "/audit"]) {
       await page.goto(path);
       await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
       await accessible(page);
     }
+    await page.goto("/people");
+    await page.getByRole("textbox", { name: "Name" }).fill(`axe-${colorScheme}`);
+    await page.getByRole("button", { name: "Add operator" }).click();
+    const link = page.getByRole("textbox", { name: "One-time link" });
+    await expect(link).toBeVisible();
+    await accessible(page);
+    const url = await link.inputValue();
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
+    await expect(page.getByRole("heading", { level: 1, name: "Sign in" })).toBeVisible();
+    await accessible(page);
+    await page.goto(url);
+    await accessible(page);
   });
 }
 
@@ -48,7 +60,7 @@ test("320 px are enough for every page and the dialog", async ({ page, demo }) =
   const id = await demo.deploy("nojs-site", "a reason that is long enough to need more than one line on a narrow phone");
   await expect.poll(() => demo.state(id), { timeout: 60_000 }).toBe("succeeded");
   const fits = async () => expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
-  for (const path of ["/", `/deploys/${id}`, "/deploys", "/sites/nojs-site"]) {
+  for (const path of ["/", `/deploys/${id}`, "/deploys", "/sites/nojs-site", "/account", "/people", "/audit"]) {
     await page.goto(path);
     await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     await fits();
@@ -58,6 +70,10 @@ test("320 px are enough for every page and the dialog", async ({ page, demo }) =
   await site.deploy.click();
   await expect(site.confirm).toBeInViewport();
   await expect(site.confirmation).toBeInViewport();
+  await fits();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Sign in" })).toBeVisible();
   await fits();
 });
 

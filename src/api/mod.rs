@@ -12,7 +12,10 @@ mod error;
 pub use codec::{RawJson, WholeBody};
 pub use error::ApiError;
 
-use crate::domain::{Board, DeployPage, DeployRecord, DeployRequest, ReportAnswer, SiteHistory};
+use crate::domain::{
+    Account, AuditPage, Board, DeployPage, DeployRecord, DeployRequest, NewToken, OneTimeLink, Operator, OperatorName,
+    ReportAnswer, Role, SiteHistory, Slug,
+};
 use leptos::server;
 use server_fn::codec::{GetUrl, Json, Post};
 
@@ -80,4 +83,130 @@ pub async fn get_site(slug: String, before: Option<String>) -> Result<SiteHistor
 #[server(name = ReportStatus, prefix = "/api/internal", endpoint = "status", input = Post<RawJson>, output = Json)]
 pub async fn report_status(body: Vec<u8>) -> Result<ReportAnswer, ApiError> {
     crate::server::router::calls::report(body).await
+}
+
+/// One's own account: who one is, which browsers are signed in, which API tokens exist.
+///
+/// `GET /api/internal/account`.
+///
+/// # Errors
+/// 401, 403 with an API token.
+#[server(name = GetAccount, prefix = "/api/internal", endpoint = "account", input = GetUrl, output = Json)]
+pub async fn get_account() -> Result<Account, ApiError> {
+    crate::server::router::calls::account().await
+}
+
+/// Changes one's own password; every other session ends.
+///
+/// `POST /api/internal/account/password`.
+///
+/// # Errors
+/// 401, 422 when the old one is wrong or the new one is too weak.
+#[server(name = ChangePassword, prefix = "/api/internal", endpoint = "account/password", input = Json, output = Json)]
+pub async fn change_password(old: String, new: String) -> Result<(), ApiError> {
+    crate::server::router::calls::change_password(old, new).await
+}
+
+/// Ends one of one's own sessions, or all of them without a handle.
+///
+/// `POST /api/internal/sessions/end`.
+///
+/// # Errors
+/// 401, 404.
+#[server(name = EndSessions, prefix = "/api/internal", endpoint = "sessions/end", input = Json, output = Json)]
+pub async fn end_sessions(handle: Option<String>) -> Result<(), ApiError> {
+    crate::server::router::calls::end_sessions(handle).await
+}
+
+/// Makes an API token of one's own. Its text is in the answer and nowhere else.
+///
+/// `POST /api/internal/tokens`; `days` until it ends, or never.
+///
+/// # Errors
+/// 401, 403 with an API token, 422.
+#[server(name = CreateToken, prefix = "/api/internal", endpoint = "tokens", input = Json, output = Json)]
+pub async fn create_token(name: String, sites: Vec<Slug>, days: Option<i64>) -> Result<NewToken, ApiError> {
+    crate::server::router::calls::create_token(name, sites, days).await
+}
+
+/// Revokes an API token of one's own.
+///
+/// `POST /api/internal/tokens/revoke`.
+///
+/// # Errors
+/// 401, 403 with an API token, 404.
+#[server(name = RevokeToken, prefix = "/api/internal", endpoint = "tokens/revoke", input = Json, output = Json)]
+pub async fn revoke_token(id: String) -> Result<(), ApiError> {
+    crate::server::router::calls::revoke_token(id).await
+}
+
+/// Every operator. For admins.
+///
+/// `GET /api/internal/operators`.
+///
+/// # Errors
+/// 401, 403.
+#[server(name = GetOperators, prefix = "/api/internal", endpoint = "operators", input = GetUrl, output = Json)]
+pub async fn get_operators() -> Result<Vec<Operator>, ApiError> {
+    crate::server::router::calls::operators().await
+}
+
+/// Puts somebody on the list, and gives out the link by which they set their password. For admins.
+///
+/// `POST /api/internal/operators`.
+///
+/// # Errors
+/// 401, 403, 409 when the name is taken, 422.
+#[server(name = AddOperator, prefix = "/api/internal", endpoint = "operators", input = Json, output = Json)]
+pub async fn add_operator(name: String, role: Role) -> Result<OneTimeLink, ApiError> {
+    crate::server::router::calls::add_operator(name, role).await
+}
+
+/// Changes what an operator may do. For admins.
+///
+/// `POST /api/internal/operators/role`.
+///
+/// # Errors
+/// 401, 403, 404, 409 for the last admin, 422.
+#[server(name = SetRole, prefix = "/api/internal", endpoint = "operators/role", input = Json, output = Json)]
+pub async fn set_role(name: OperatorName, role: Role) -> Result<(), ApiError> {
+    crate::server::router::calls::set_role(name, role).await
+}
+
+/// Keeps an operator out and ends their sessions, or lets them in again. For admins.
+///
+/// `POST /api/internal/operators/disabled`.
+///
+/// # Errors
+/// 401, 403, 404, 409 for the last admin.
+#[server(name = SetDisabled, prefix = "/api/internal", endpoint = "operators/disabled", input = Json, output = Json)]
+pub async fn set_disabled(name: OperatorName, disabled: bool) -> Result<(), ApiError> {
+    crate::server::router::calls::set_disabled(name, disabled).await
+}
+
+/// Gives out a link by which an operator sets a new password. For admins.
+///
+/// `POST /api/internal/operators/link`.
+///
+/// # Errors
+/// 401, 403, 404, 422 for those who come through a provider.
+#[server(name = IssueLink, prefix = "/api/internal", endpoint = "operators/link", input = Json, output = Json)]
+pub async fn issue_link(name: OperatorName) -> Result<OneTimeLink, ApiError> {
+    crate::server::router::calls::issue_link(name).await
+}
+
+/// A page of the audit trail, newest first. For admins.
+///
+/// `GET /api/internal/audit?action=&actor=&subject=&before=`.
+///
+/// # Errors
+/// 401, 403.
+#[server(name = GetAudit, prefix = "/api/internal", endpoint = "audit", input = GetUrl, output = Json)]
+pub async fn get_audit(
+    action: Option<String>,
+    actor: Option<String>,
+    subject: Option<String>,
+    before: Option<i64>,
+) -> Result<AuditPage, ApiError> {
+    crate::server::router::calls::audit(action, actor, subject, before).await
 }

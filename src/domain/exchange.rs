@@ -1,6 +1,6 @@
 //! What is asked of the console, and what it answers.
 
-use super::{DeployPage, Site, State, Timestamp};
+use super::{Caller, DeployPage, Operator, OperatorName, SessionInfo, Site, Slug, State, Timestamp, TokenInfo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -58,12 +58,72 @@ pub struct SiteHistory {
 /// What every page says about the console it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// Whose word a click is.
-    pub operator: String,
+    /// Whose word a click is; `None` before sign-in.
+    pub me: Option<Caller>,
+    /// What the page at the door shows, where this is one.
+    pub gate: Option<Gate>,
     /// Set in a demo: where the stand-in for GitHub can be told what to do.
     pub stand_in: Option<String>,
     /// The version of the binary.
     pub version: String,
     /// The moment by the server's clock, so that a browser whose clock is wrong still counts right.
     pub now: Timestamp,
+}
+
+/// The pages at the door: what the server fills into them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gate {
+    /// Name and password, or the OpenID provider.
+    SignIn {
+        /// What was typed as the name before.
+        name: String,
+        /// Why the last try did not succeed.
+        problem: Option<String>,
+        /// Where to go afterwards; a path of this console.
+        return_to: String,
+        /// What the OpenID provider is called, where there is one.
+        provider: Option<String>,
+    },
+    /// A one-time link that opens: the first admin, or an operator who sets a password.
+    SetUp {
+        /// Whom it is for; `None` for the first admin, who is still to say their name.
+        operator: Option<OperatorName>,
+        /// What was typed as the name before.
+        name: String,
+        /// Why the last try did not succeed.
+        problem: Option<String>,
+    },
+    /// A one-time link that opens nothing any more.
+    LinkGone,
+}
+
+/// One's own account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Who one is.
+    pub operator: Operator,
+    /// The browsers that are signed in.
+    pub sessions: Vec<SessionInfo>,
+    /// One's API tokens, newest first.
+    pub tokens: Vec<TokenInfo>,
+    /// The sites that a token can be for.
+    pub sites: Vec<Slug>,
+}
+
+/// A token that was just made: the only time that its text is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    /// What goes behind `Authorization: Bearer`.
+    pub text: String,
+    /// The rest.
+    pub token: TokenInfo,
+}
+
+/// A one-time link that was just given out: the only time that it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneTimeLink {
+    /// The link.
+    pub url: String,
+    /// Until when it opens.
+    pub expires_at: Timestamp,
 }

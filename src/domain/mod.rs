@@ -4,11 +4,13 @@
 //! things by the same names. One function, [`transition::apply`], moves a deploy from state to state;
 //! nothing else does.
 
+mod audit;
 mod board;
 mod confirmation;
 mod deploy;
 mod exchange;
 mod log;
+mod operator;
 mod refusal;
 mod report;
 mod site;
@@ -16,11 +18,18 @@ mod steps;
 mod timestamp;
 pub mod transition;
 
+pub use audit::{AuditAction, AuditActor, AuditFilter, AuditPage, AuditRow};
 pub use board::{Board, DeployPage, DeployRecord, Health, HealthStatus, Tile, TimelineEntry};
 pub use confirmation::{Confirmation, ConfirmationMismatch};
 pub use deploy::{ConfirmedBy, Deploy, DeployId, Failure, Run, State};
-pub use exchange::{About, DeployRequest, ReportAnswer, ReportResult, SiteHistory};
+pub use exchange::{
+    About, Account, DeployRequest, Gate, NewToken, OneTimeLink, ReportAnswer, ReportResult, SiteHistory,
+};
 pub use log::{InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail};
+pub use operator::{
+    Caller, InvalidName, InvalidRole, NoDeploy, Operator, OperatorId, OperatorName, Role, SessionInfo, SignInWay,
+    TokenInfo, TokenScope,
+};
 pub use refusal::{Problem, Refusal};
 pub use report::{InvalidReport, LogChunk, Report, ReportStatus};
 pub use site::{InvalidSlug, Site, Slug};

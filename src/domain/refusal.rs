@@ -36,6 +36,12 @@ pub enum Problem {
     /// The signature of a callback does not hold.
     #[serde(rename = "urn:raxx-console:problem:unauthenticated")]
     Unauthenticated,
+    /// Nobody is signed in, or the API token opens nothing.
+    #[serde(rename = "urn:raxx-console:problem:not-signed-in")]
+    NotSignedIn,
+    /// The caller's role, or the site, does not allow it.
+    #[serde(rename = "urn:raxx-console:problem:not-allowed")]
+    NotAllowed,
     /// The request comes from a page of another origin.
     #[serde(rename = "urn:raxx-console:problem:forbidden")]
     Forbidden,
@@ -83,6 +89,8 @@ impl Problem {
         match self {
             Self::Malformed => (400, "The request cannot be read"),
             Self::Unauthenticated => (401, "The signature does not hold"),
+            Self::NotSignedIn => (401, "You are not signed in"),
+            Self::NotAllowed => (403, "You may not do that"),
             Self::Forbidden => (403, "The request comes from elsewhere"),
             Self::NotFound => (404, "There is no such thing"),
             Self::MethodNotAllowed => (405, "This route does not take that method"),
@@ -134,6 +142,11 @@ impl Refusal {
     pub fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// Whether the session has ended, or there was none.
+    pub fn is_signed_out(&self) -> bool {
+        self.problem == Problem::NotSignedIn
     }
 
     /// Whether no answer came, so that nobody knows more than before.

@@ -1,3 +1,4 @@
+use super::OperatorName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,6 +78,8 @@ pub struct Site {
     pub git_ref: String,
     /// Inputs of the workflow that every deploy of this site sends.
     pub inputs: BTreeMap<String, String>,
+    /// Who may deploy it beside the admins; empty for every deployer.
+    pub deployers: Vec<OperatorName>,
     /// Milliseconds without a word after which an active deploy is `lost`.
     pub silent_after_ms: i64,
     /// Milliseconds after which an operator may close a `dispatch_unknown` that has no run.

@@ -4,6 +4,7 @@
 //! path, the look-up. One transaction stores it all, and commits before the answer: what was acknowledged
 //! stays. The protocol is in `docs/callbacks.md`.
 
+use super::digest::sha256_hex;
 use super::signature::Signed;
 use super::store::{Delivery, Receipt};
 use super::{Console, clock, deploys};
@@ -38,7 +39,7 @@ pub async fn receive(
     cleanse(console, &mut report);
     let delivery = Delivery {
         id: signed.id.to_owned(),
-        body_sha256: deploys::sha256_hex(body),
+        body_sha256: sha256_hex(body),
     };
     let log = report.log.take();
     let id = report.deploy_id;

@@ -1,12 +1,13 @@
 //! The use cases: ask for a deploy, read one, read the board and the history.
 
+use super::audit::Source;
+use super::digest::sha256_hex;
 use super::store::{Intent, Recorded, Store};
 use super::{Console, clock};
 use crate::domain::{
-    Board, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage, DeployRecord, DeployRequest, Health,
-    HealthStatus, LogCursor, LogTail, Problem, Refusal, Site, SiteHistory, Slug, Tile,
+    AuditAction, Board, Caller, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage, DeployRecord,
+    DeployRequest, Health, HealthStatus, LogCursor, LogTail, NoDeploy, Problem, Refusal, Site, SiteHistory, Slug, Tile,
 };
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
@@ -31,14 +32,42 @@ pub enum Created {
     Again(Box<DeployRecord>),
 }
 
-/// Checks the request, commits the intent and wakes the dispatcher.
+/// Whose wish a deploy is, and from where.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// From where, for the audit trail.
+    pub source: &'a Source,
+    /// Their `Idempotency-Key`.
+    pub key: Option<&'a str>,
+}
+
+/// Checks the request, commits the intent and wakes the dispatcher. A refusal is written down as well.
 ///
 /// # Errors
-/// A [`Refusal`]: 404, 409, 422, 429 or 503. Then nothing was recorded.
-pub async fn create(console: &Console, request: &DeployRequest, key: Option<&str>) -> Result<Created, Refusal> {
+/// A [`Refusal`]: 403, 404, 409, 422, 429 or 503. Then nothing was recorded.
+pub async fn create(console: &Console, request: &DeployRequest, wish: Wish<'_>) -> Result<Created, Refusal> {
+    let outcome = try_create(console, request, &wish).await;
+    if let Err(refusal) = &outcome {
+        let site: String = request.site.chars().take(80).collect();
+        let entry = wish.source.does(AuditAction::DeployRefused).about(site);
+        let entry = entry
+            .with("status", refusal.status.to_string())
+            .with("why", &refusal.detail);
+        // The refusal stands, whether it could be written down or not; the store's own log says why not.
+        if let Err(error) = console.store.record_audit(&entry).await {
+            tracing::error!(%error, "a refused deploy could not be written down");
+        }
+    }
+    outcome
+}
+
+async fn try_create(console: &Console, request: &DeployRequest, wish: &Wish<'_>) -> Result<Created, Refusal> {
     let site = console.site(&request.site).ok_or_else(|| unknown_site(&request.site))?;
+    wish.caller.may_deploy(site)?;
     let _typed: Confirmation = Confirmation::check(&site.slug, &request.confirmation)?;
-    let intent = intent(console, site, request, key)?;
+    let intent = intent(site, request, wish)?;
     match console
         .store
         .record_intent(&intent, console.limits.deploys_a_minute)
@@ -189,14 +218,14 @@ fn health_of(site: &Site, found: Option<Health>) -> Health {
     }
 }
 
-fn intent(console: &Console, site: &Site, request: &DeployRequest, key: Option<&str>) -> Result<Intent, Refusal> {
+fn intent(site: &Site, request: &DeployRequest, wish: &Wish<'_>) -> Result<Intent, Refusal> {
     let git_ref = checked_ref(request.git_ref.as_deref(), site)?;
     let reason = checked_reason(request.reason.as_deref())?;
     let inputs = checked_inputs(site, &request.inputs)?;
-    let key = key.map(checked_key).transpose()?;
+    let key = wish.key.map(checked_key).transpose()?;
     let body = serde_json::to_vec(request).map_err(|error| Refusal::new(Problem::Invalid, error.to_string()))?;
     let id = DeployId::from_uuid(Uuid::now_v7());
-    let requested = Deploy::requested(id, site, &console.operator, clock::now());
+    let requested = Deploy::requested(id, site, wish.caller.name.as_str(), clock::now());
     let deploy = Deploy {
         reason,
         git_ref,
@@ -207,19 +236,12 @@ fn intent(console: &Console, site: &Site, request: &DeployRequest, key: Option<&
         deploy,
         idempotency_key: key,
         request_sha256: sha256_hex(&body),
+        entry: wish
+            .source
+            .does(AuditAction::DeployRequested)
+            .about(site.slug.as_str())
+            .with("deploy", id.to_string()),
     })
-}
-
-/// Lower-case hex of the SHA-256 of `bytes`.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 fn checked_ref(asked: Option<&str>, site: &Site) -> Result<String, Refusal> {
@@ -302,6 +324,12 @@ fn unknown_site(slug: &str) -> Refusal {
         format!("There is no site `{shown}`. `console.toml` declares the sites."),
     )
     .with_field("site")
+}
+
+impl From<NoDeploy> for Refusal {
+    fn from(why: NoDeploy) -> Self {
+        Self::new(Problem::NotAllowed, why.to_string()).with_field("site")
+    }
 }
 
 impl From<ConfirmationMismatch> for Refusal {

@@ -1,10 +1,14 @@
 //! Everything native: the server's half of the console.
 
+pub mod audit;
+pub mod auth;
 pub mod callback;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod deploys;
+pub mod digest;
 pub mod dispatcher;
 pub mod error;
 pub mod github;
@@ -17,9 +21,13 @@ pub mod signature;
 pub mod store;
 pub mod telemetry;
 
-use crate::domain::{About, Site};
+use crate::domain::{About, Caller, Gate, OperatorId, Site};
+use auth::password::Passwords;
+use auth::provider::ProviderDoor;
+use auth::session::Sessions;
 use config::Limits;
 use dispatcher::Dispatcher;
+use ipnet::IpNet;
 use signature::Keys;
 use std::sync::Arc;
 use store::Store;
@@ -36,16 +44,33 @@ pub struct Inner {
     pub sites: Vec<Site>,
     /// What callbacks are signed with.
     pub keys: Keys,
-    /// The address that people open, where a proxy stands in front.
-    pub public_url: Option<String>,
-    /// Whose word a request is, until operators can sign in.
-    pub operator: String,
+    /// The address that people open, without a slash at its end.
+    pub base_url: String,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// The OpenID provider, where there is one.
+    pub provider: Option<ProviderDoor>,
+    /// The proxies whose word on a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Calls GitHub.
     pub dispatcher: Dispatcher,
     /// How much is too much.
     pub limits: Limits,
-    /// Set in a demo: where the stand-in for GitHub is.
-    pub stand_in: Option<String>,
+    /// Set in a demo.
+    pub demo: Option<DemoDoor>,
+}
+
+/// What a console knows of the demo that it is.
+#[derive(Debug, Clone)]
+pub struct DemoDoor {
+    /// Where the stand-in for GitHub is.
+    pub stand_in: String,
+    /// The SHA-256 of what stands in the link that opens the demo, signed in.
+    pub key_sha256: String,
+    /// Whom the link signs in.
+    pub operator: OperatorId,
 }
 
 impl Console {
@@ -54,14 +79,25 @@ impl Console {
         Self(Arc::new(inner))
     }
 
-    /// What a page that is drawn now says about this console.
-    pub fn about(&self) -> About {
+    /// What a page that is drawn now says about this console, to `me`.
+    pub fn about(&self, me: Option<Caller>, gate: Option<Gate>) -> About {
         About {
-            operator: self.operator.clone(),
-            stand_in: self.stand_in.clone(),
+            me,
+            gate,
+            stand_in: self.demo.as_ref().map(|demo| demo.stand_in.clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: clock::now(),
         }
+    }
+
+    /// Whether people reach it over https, so that cookies may be bound to that.
+    pub fn is_secure(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+
+    /// The address of a one-time link.
+    pub fn link(&self, token: &str) -> String {
+        format!("{}/set-up/{token}", self.base_url)
     }
 
     /// The site with this slug, if `console.toml` declares it.

@@ -1,11 +1,15 @@
 //! Puts a console together and serves it until it is told to stop.
 
+use super::auth::password::Passwords;
+use super::auth::people;
+use super::auth::provider::ProviderDoor;
+use super::auth::session::Sessions;
 use super::config::{Config, ConfigError};
 use super::dispatcher::Dispatcher;
 use super::github::Github;
 use super::settle::Settler;
 use super::store::{OpenError, Store, StoreError};
-use super::{Console, Inner, health, router};
+use super::{Console, DemoDoor, Inner, health, router};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -48,24 +52,31 @@ pub enum StartError {
 /// A console that listens and works. [`Self::stop`] it, or it goes on.
 pub struct Running {
     addr: SocketAddr,
+    set_up: Option<String>,
     store: Store,
     stop: CancellationToken,
     work: TaskTracker,
+}
+
+/// Opens the record.
+///
+/// # Errors
+/// [`StartError::Database`], with its address.
+pub async fn open_store(url: &str) -> Result<Store, StartError> {
+    Store::open(url).await.map_err(|error| StartError::Database {
+        url: url.to_owned(),
+        error,
+    })
 }
 
 /// Starts everything: the database, the background work, the listener. When it returns, the port answers.
 ///
 /// # Errors
 /// [`StartError`]; then nothing is left running.
-pub async fn start(config: Config, stand_in: Option<String>) -> Result<Running, StartError> {
+pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, StartError> {
     let github = Github::new(config.github.clone())
         .map_err(|error| ConfigError::new(format!("GITHUB_DISPATCH_TOKEN, GITHUB_API_VERSION: {error}")))?;
-    let store = Store::open(&config.database_url)
-        .await
-        .map_err(|error| StartError::Database {
-            url: config.database_url.clone(),
-            error,
-        })?;
+    let store = open_store(&config.database_url).await?;
     let listen = |error| StartError::Listen {
         addr: config.addr,
         error,
@@ -84,21 +95,37 @@ pub async fn start(config: Config, stand_in: Option<String>) -> Result<Running, 
         config.health_every,
         stop.clone(),
     ));
+    let base_url = config.public_url.unwrap_or_else(|| format!("http://{addr}"));
+    let provider = config
+        .provider
+        .map(|provider| ProviderDoor::new(provider, config.provider_secret, &base_url))
+        .transpose()
+        .map_err(|error| ConfigError::new(format!("[oidc]: {error}")))?;
+    let sessions = Sessions::new(store.clone(), config.sessions);
+    work.spawn(sessions.clone().forget_ended(stop.clone()));
     let console = Console::new(Inner {
         store: store.clone(),
         sites: config.sites,
         keys: config.keys,
-        public_url: config.public_url,
-        operator: config.operator,
+        base_url,
+        provider,
+        passwords: Passwords::new().map_err(|error| io::Error::other(error.to_string()))?,
+        sessions,
+        trusted_proxies: config.trusted_proxies,
         dispatcher,
         limits: config.limits,
-        stand_in,
+        demo,
     });
+    if !addr.ip().is_loopback() && !console.is_secure() {
+        tracing::warn!(
+            "passwords travel in clear: put a proxy with TLS in front, and set CONSOLE_URL to its https:// address"
+        );
+    }
+    let set_up = people::first_link(&store).await?.map(|link| console.link(&link.token));
     let stopped = stop.clone().cancelled_owned();
     work.spawn(async move {
-        let served = axum::serve(listener, router::routes(console))
-            .with_graceful_shutdown(stopped)
-            .await;
+        let service = router::routes(console).into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
         if let Err(error) = served {
             tracing::error!(%error, "the listener failed");
         }
@@ -107,6 +134,7 @@ pub async fn start(config: Config, stand_in: Option<String>) -> Result<Running, 
     tracing::info!(%addr, "listening");
     Ok(Running {
         addr,
+        set_up,
         store,
         stop,
         work,
@@ -117,6 +145,11 @@ impl Running {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The one-time link to the first set-up, while nobody can come in yet.
+    pub fn set_up(&self) -> Option<&str> {
+        self.set_up.as_deref()
     }
 
     /// Its record.

@@ -2,9 +2,19 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging. `quiet` is the filter when `RUST_LOG` is unset.
+/// At trace level these say a request's whole path, and a path may be a one-time link.
+const NEVER_AT_TRACE: [&str; 1] = ["tower_http::csrf=debug"];
+
+/// The filter that `RUST_LOG` asks for, less what must not be said at all. `default_filter` is for when it is unset.
+pub fn filter(default_filter: &str) -> EnvFilter {
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
+    let quieter = NEVER_AT_TRACE.iter().filter_map(|directive| directive.parse().ok());
+    quieter.fold(asked, EnvFilter::add_directive)
+}
+
+/// Starts logging. `default_filter` is the filter when `RUST_LOG` is unset.
 pub fn start(default_filter: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
+    let filter = filter(default_filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -3,8 +3,10 @@
 // The component macro makes of each function a public struct of its properties.
 #![allow(unreachable_pub)]
 
+mod act;
 mod clock;
 mod components;
+mod draft;
 mod pages;
 mod poll;
 mod terminal;
@@ -13,15 +15,25 @@ mod words;
 use crate::domain::About;
 use clock::provide_clock;
 use components::Frame;
-use leptos::config::LeptosOptions;
+use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Stylesheet, Title, provide_meta_context};
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::{SsrMode, path};
-use pages::{BoardPage, DeployPage, HistoryPage, NotFoundPage, SitePage};
+use pages::{
+    AccountPage, AuditPage, BoardPage, DeployPage, HistoryPage, NotFoundPage, PeoplePage, SetUpPage, SignInPage,
+    SitePage,
+};
 
-/// The document around the app.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+/// How the browser takes a page over. Leptos's own component would leave the preloads without a nonce, and a
+/// strict policy would refuse them.
+const TAKE_OVER: &str = r#"import init, { hydrate } from "/pkg/raxx-console.js";
+await init({ module_or_path: "/pkg/raxx-console_bg.wasm" });
+hydrate();"#;
+
+/// The document around the app. What it loads carries the page's nonce, and nothing else runs.
+pub fn shell() -> impl IntoView {
+    let nonce = use_nonce();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -30,7 +42,11 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
-                <HydrationScripts options />
+                <link rel="modulepreload" href="/pkg/raxx-console.js" nonce=nonce.clone() />
+                <link rel="preload" href="/pkg/raxx-console_bg.wasm" r#as="fetch" r#type="application/wasm" crossorigin="" />
+                <script type="module" nonce=nonce>
+                    {TAKE_OVER}
+                </script>
                 <MetaTags />
             </head>
             <body>
@@ -60,6 +76,11 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/deploys") view=HistoryPage ssr=SsrMode::Async />
                     <Route path=path!("/deploys/:id") view=DeployPage ssr=SsrMode::Async />
                     <Route path=path!("/sites/:slug") view=SitePage ssr=SsrMode::Async />
+                    <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async />
+                    <Route path=path!("/people") view=PeoplePage ssr=SsrMode::Async />
+                    <Route path=path!("/audit") view=AuditPage ssr=SsrMode::Async />
+                    <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+                    <Route path=path!("/set-up/:token") view=SetUpPage ssr=SsrMode::Async />
                 </Routes>
             </Frame>
         </Router>

@@ -25,6 +25,8 @@ pub(super) struct Poll {
     pub(super) stale_since: ReadSignal<Option<Timestamp>>,
     /// What kept it from being fresh, where the console said.
     pub(super) problem: ReadSignal<Option<String>>,
+    /// Whether the session has ended, so that nothing more comes until its operator signs in again.
+    pub(super) signed_out: ReadSignal<bool>,
     hurry: Trigger,
 }
 
@@ -44,6 +46,7 @@ where
 {
     let (stale_since, set_stale_since) = signal(None);
     let (problem, set_problem) = signal(None);
+    let (signed_out, set_signed_out) = signal(false);
     let hurry = Trigger::new();
     // When the request began that is under way, and its number: an answer to an older one is not taken.
     let asking = StoredValue::new(None::<Timestamp>);
@@ -81,10 +84,12 @@ where
                     last_good.set_value(Some(browser_now()));
                     set_stale_since.set(None);
                     set_problem.set(None);
+                    set_signed_out.set(false);
                     take(answer);
                 }
                 Err(error) => {
                     set_problem.set((!error.is_unreachable()).then(|| error.to_string()));
+                    set_signed_out.set(error.is_signed_out());
                     mark_stale();
                 }
             }
@@ -113,6 +118,7 @@ where
     Poll {
         stale_since,
         problem,
+        signed_out,
         hurry,
     }
 }

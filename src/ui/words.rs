@@ -1,6 +1,9 @@
 //! How states, times and lengths are said.
 
-use crate::domain::{Actor, ConfirmedBy, Deploy, HealthStatus, State, StepStatus, Timestamp};
+use crate::domain::{
+    Actor, AuditAction, AuditActor, ConfirmedBy, Deploy, HealthStatus, Role, SignInWay, State, StepStatus, Timestamp,
+    TokenInfo,
+};
 
 /// The word for a state.
 pub(super) const fn state(state: State) -> &'static str {
@@ -88,6 +91,110 @@ pub(super) const fn confirmed_by(by: ConfirmedBy) -> &'static str {
         ConfirmedBy::Github => "GitHub’s API",
         ConfirmedBy::Operator => "an operator",
     }
+}
+
+/// The word for a role.
+pub(super) const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "Viewer",
+        Role::Deployer => "Deployer",
+        Role::Admin => "Admin",
+    }
+}
+
+/// How somebody signs in.
+pub(super) const fn sign_in_way(way: SignInWay) -> &'static str {
+    match way {
+        SignInWay::Password => "Signs in with a password",
+        SignInWay::Provider => "Signs in through the OpenID provider",
+        SignInWay::Invited => "Has not set a password yet",
+    }
+}
+
+/// A browser by what it calls itself: its name and its system, as far as they are common ones.
+pub(super) fn browser(user_agent: &str) -> String {
+    // The order matters: each later one claims to be the earlier ones too.
+    let names = [
+        ("Firefox/", "Firefox"),
+        ("Edg/", "Edge"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    let systems = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let first = |known: &[(&str, &'static str)]| {
+        known
+            .iter()
+            .find(|(mark, _)| user_agent.contains(mark))
+            .map(|(_, name)| *name)
+    };
+    match (first(&names), first(&systems)) {
+        (Some(name), Some(system)) => format!("{name} on {system}"),
+        (Some(name), None) => name.to_owned(),
+        _ => "A browser that says no name".to_owned(),
+    }
+}
+
+/// How a token ends, or ended.
+pub(super) fn token_end(token: &TokenInfo, now: Timestamp) -> String {
+    match (token.revoked_at, token.expires_at) {
+        (Some(at), _) => format!("revoked {}", exact(at)),
+        (None, Some(at)) if at <= now => format!("expired {}", exact(at)),
+        (None, Some(at)) => format!("ends {}", exact(at)),
+        (None, None) => "never ends".to_owned(),
+    }
+}
+
+/// Whose doing something was.
+pub(super) fn audit_actor(actor: &AuditActor) -> String {
+    match actor {
+        AuditActor::Operator(name) => name.clone(),
+        AuditActor::Token(name) => format!("Token of {name}"),
+        AuditActor::CommandLine => "Command line".to_owned(),
+        AuditActor::Console => "The console".to_owned(),
+        AuditActor::Nobody => "Somebody".to_owned(),
+    }
+}
+
+/// What was done.
+pub(super) const fn audit_action(action: AuditAction) -> &'static str {
+    match action {
+        AuditAction::SignedIn => "Signed in",
+        AuditAction::SignInFailed => "Failed to sign in",
+        AuditAction::SignedOut => "Signed out",
+        AuditAction::SessionEnded => "Ended a session",
+        AuditAction::DeployRequested => "Asked for a deploy",
+        AuditAction::DeployRefused => "Was refused a deploy",
+        AuditAction::AccessRefused => "Was refused access",
+        AuditAction::TokenCreated => "Created a token",
+        AuditAction::TokenRevoked => "Revoked a token",
+        AuditAction::OperatorAdded => "Added an operator",
+        AuditAction::RoleChanged => "Changed a role",
+        AuditAction::OperatorDisabled => "Disabled an operator",
+        AuditAction::OperatorEnabled => "Enabled an operator",
+        AuditAction::LinkIssued => "Gave out a link",
+        AuditAction::PasswordSet => "Set a password",
+    }
+}
+
+/// A text as a value in a query (RFC 3986, section 3.4).
+pub(super) fn url_value(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 /// "Failed at **step** because **reason**", as far as it is known.

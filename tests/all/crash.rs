@@ -4,11 +4,12 @@
 //! after the one that it was told, says so, and waits for its end.
 
 use crate::support::{TestConsole, config, stand_in};
-use raxx_console::domain::{Deploy, DeployId, Event};
+use raxx_console::domain::{AuditAction, Deploy, DeployId, Event};
+use raxx_console::server::audit::Source;
+use raxx_console::server::clock;
 use raxx_console::server::demo::stand_in::Scenario;
 use raxx_console::server::github::Github;
 use raxx_console::server::store::{Intent, Store};
-use raxx_console::server::{clock, run};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use uuid::Uuid;
@@ -68,16 +69,8 @@ async fn killed_after(step: Step) -> (TestConsole, DeployId) {
     // SIGKILL: no destructor, no handler, nothing.
     child.kill().unwrap();
     child.wait().unwrap();
-    let running = run::start(config(&data, &github.url()), None).await.unwrap();
-    (
-        TestConsole {
-            running,
-            github,
-            http: reqwest::Client::new(),
-            data,
-        },
-        id,
-    )
+    let config = config(&data, &github.url());
+    (TestConsole::start(config, github, data).await, id)
 }
 
 #[tokio::test]
@@ -136,6 +129,7 @@ async fn the_process_that_is_killed() {
         deploy: Deploy::requested(id, site, "ada", clock::now()),
         idempotency_key: None,
         request_sha256: String::new(),
+        entry: Source::command_line().does(AuditAction::DeployRequested),
     };
     store.record_intent(&intent, 100).await.unwrap();
     if step >= Step::Claimed {

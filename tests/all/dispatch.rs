@@ -131,8 +131,7 @@ async fn what_never_left_is_a_failure_and_not_a_riddle() {
         .unwrap();
     let mut config = crate::support::config(&console.data, &format!("http://{unused}"));
     config.database_url = format!("sqlite://{}", console.data.path().join("other.db").display());
-    let running = raxx_console::server::run::start(config, None).await.unwrap();
-    let other = TestConsole { running, ..console };
+    let other = TestConsole::start(config, console.github, console.data).await;
     let deploy = other.deploy("docs").await.deploy;
     let record = other.until(deploy.id, "dispatch_failed").await;
     assert!(reason(&record).contains("nothing was sent"), "{}", reason(&record));

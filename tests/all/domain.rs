@@ -7,7 +7,7 @@ use raxx_console::domain::{
     Confirmation, ConfirmedBy, Deploy, DeployId, Effect, Event, Failure, LogCursor, Report, ReportStatus, Run, Slug,
     State, StepStatus, Timestamp, apply,
 };
-use raxx_console::server::config::parse_sites;
+use raxx_console::server::config::parse_file;
 
 const RUN: i64 = 7;
 const AT: Timestamp = Timestamp::from_millis(1_000_000);
@@ -17,7 +17,7 @@ fn id() -> DeployId {
 }
 
 fn requested() -> Deploy {
-    let sites = parse_sites(SITES, "console.toml").unwrap();
+    let sites = parse_file(SITES, "console.toml").unwrap().sites;
     Deploy::requested(id(), &sites[1], "ada", AT)
 }
 

@@ -4,15 +4,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod access;
 mod action;
 mod architecture;
+mod audit;
 mod callback;
 mod crash;
 mod create;
 mod dispatch;
 mod domain;
 mod oidc;
+mod provider_sign_in;
 mod read;
+mod sign_in;
 mod start;
 mod support;
+mod tokens;
 mod workflows;

@@ -1,6 +1,7 @@
 //! Reading: one deploy, the board, history, and what stands around them.
 
 use crate::support::{Callback, TestConsole, console, refused};
+use raxx_console::domain::Role;
 use raxx_console::server::demo::stand_in::Scenario;
 use serde_json::{Value, json};
 
@@ -169,13 +170,14 @@ async fn unknown_things_are_404() {
         "method-not-allowed",
     )
     .await;
+    let browser = console.person("vera", Role::Viewer).await;
     for page in [
         "/nothing",
         "/deploys/0199a8f0-0000-7000-8000-000000000000",
         "/deploys/x",
         "/sites/nope",
     ] {
-        let response = get(&console, page).await;
+        let response = browser.get(console.url(page)).send().await.unwrap();
         assert_eq!(response.status(), 404, "{page}");
         assert!(response.text().await.unwrap().contains("<h1>"), "{page}");
     }

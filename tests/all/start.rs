@@ -21,7 +21,6 @@ impl Start {
         for (name, value) in [
             ("CONSOLE_CALLBACK_SECRET", SECRET),
             ("GITHUB_DISPATCH_TOKEN", "t"),
-            ("CONSOLE_OPERATOR", "ada"),
             ("PORT", "0"),
         ] {
             command.env(name, value);
@@ -65,7 +64,6 @@ fn missing_settings_are_named() {
     Start::new()
         .unset("GITHUB_DISPATCH_TOKEN")
         .refuses(&["GITHUB_DISPATCH_TOKEN"]);
-    Start::new().unset("CONSOLE_OPERATOR").refuses(&["CONSOLE_OPERATOR"]);
     Start::new()
         .set("CONSOLE_CONFIG", "elsewhere.toml")
         .refuses(&["elsewhere.toml", "CONSOLE_CONFIG"]);
@@ -76,9 +74,6 @@ fn wrong_settings_are_named() {
     Start::new()
         .set("CONSOLE_CALLBACK_SECRET", "whsec_short")
         .refuses(&["CONSOLE_CALLBACK_SECRET", "24 to 64"]);
-    Start::new()
-        .set("CONSOLE_ADDR", "0.0.0.0:3000")
-        .refuses(&["CONSOLE_ADDR", "loopback"]);
     Start::new()
         .set("CONSOLE_ADDR", "here")
         .refuses(&["CONSOLE_ADDR", "127.0.0.1:3000"]);
@@ -100,13 +95,15 @@ fn a_secret_may_come_as_a_file_and_only_one_way() {
     Start::new()
         .set("CONSOLE_CALLBACK_SECRET_FILE", "x")
         .refuses(&["both set"]);
-    let start = Start::new().unset("CONSOLE_CALLBACK_SECRET").unset("CONSOLE_OPERATOR");
+    let start = Start::new()
+        .unset("CONSOLE_CALLBACK_SECRET")
+        .unset("GITHUB_DISPATCH_TOKEN");
     let file = start.folder.path().join("secret");
     fs::write(&file, format!("{SECRET}\n")).unwrap();
     // The secret is taken: what is missing now is the next thing.
     start
         .set("CONSOLE_CALLBACK_SECRET_FILE", file.to_str().unwrap())
-        .refuses(&["CONSOLE_OPERATOR"]);
+        .refuses(&["GITHUB_DISPATCH_TOKEN"]);
 }
 
 #[test]
@@ -121,6 +118,12 @@ fn a_wrong_file_of_sites_is_refused_with_its_line() {
     spoiled("https://api.example.com", "api.example.com").refuses(&["url"]);
     spoiled("inputs = { color = \"green\" }", "silent_after = \"soon\"").refuses(&["silent_after", "10m"]);
     spoiled("inputs = { color", "inputs = { console_deploy_id").refuses(&["console_deploy_id"]);
+    spoiled("[[site]]", "deployers = \"ada\"\n[[site]]").refuses(&["console.toml", "deployers"]);
+    spoiled("[[site]]", "[sessions]\nidle = \"soon\"\n[[site]]").refuses(&["[sessions]", "idle", "2h"]);
+    spoiled("[[site]]", "trusted_proxies = [\"proxy\"]\n[[site]]").refuses(&["trusted_proxies", "10.0.0.0/8"]);
+    let oidc = "[oidc]\nissuer = \"https://id.example.com\"\nclient_id = \"console\"\nroles = {}\n[[site]]";
+    spoiled("[[site]]", oidc).refuses(&["[oidc]", "roles"]);
+    spoiled("[[site]]", &oidc.replace("{}", "{ ops = \"owner\" }")).refuses(&["console.toml:5", "owner"]);
     spoiled("[[site]]", "[[site").refuses(&["console.toml:2"]);
     Start::new().sites("").refuses(&["no site"]);
 }

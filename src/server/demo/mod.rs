@@ -3,18 +3,20 @@
 
 pub mod stand_in;
 
-use super::config::{Config, ConfigError, Limits, parse_sites, read_sites};
-use super::github;
+use super::audit::Source;
+use super::auth::{opaque, people};
+use super::config::{Config, ConfigError, ConsoleFile, Limits, parse_file, read_file};
 use super::run::{self, Running, StartError};
 use super::signature::{Keys, Secret};
-use crate::domain::Site;
+use super::{DemoDoor, github};
+use crate::domain::{OperatorName, Role};
 use stand_in::{Scenario, StandIn, StandInOptions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The sites of the demo; also the annotated example of a `console.toml`.
-const SITES: &str = include_str!("console.toml");
+const FILE: &str = include_str!("console.toml");
 /// What the demo's sites call the stand-in, whose port is not known when they are written.
 const STAND_IN: &str = "http://stand-in.localhost";
 /// The stand-in takes any token that is there.
@@ -41,6 +43,7 @@ pub struct DemoOptions {
 /// A demo that runs. Dropping it ends it hard; [`Self::stop`] ends it well.
 pub struct Demo {
     console: Running,
+    key: String,
     stand_in: Option<StandIn>,
     stand_in_url: String,
     /// Where the database is, unless another folder was given; it goes with the demo.
@@ -62,11 +65,13 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
     };
     let folder = tempfile::tempdir()?;
     let data = options.data.clone().unwrap_or_else(|| folder.path().to_owned());
+    let database_url = format!("sqlite://{}", data.join("console.db").display());
+    let (key, door) = door(&database_url, &stand_in_url).await?;
+    let file = file(options, &stand_in_url)?;
     let config = Config {
-        database_url: format!("sqlite://{}", data.join("console.db").display()),
+        database_url,
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
         public_url: None,
-        operator: "you".to_owned(),
         keys: Keys {
             current: secret,
             previous: None,
@@ -74,18 +79,23 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
         github: github::Options {
             api_url: stand_in_url.clone(),
             api_version: "2022-11-28".to_owned(),
-            token: TOKEN.to_owned(),
+            token: TOKEN.into(),
         },
-        sites: sites(options, &stand_in_url)?,
+        sites: file.sites,
+        sessions: file.sessions,
+        provider: file.provider,
+        provider_secret: None,
+        trusted_proxies: file.trusted_proxies,
         limits: Limits::default(),
         health_every: Duration::from_secs(5),
     };
-    let console = run::start(config, Some(stand_in_url.clone())).await?;
+    let console = run::start(config, Some(door)).await?;
     if let Some(stand_in) = &stand_in {
         stand_in.set_console_url(format!("http://{}", console.addr()));
     }
     Ok(Demo {
         console,
+        key,
         stand_in,
         stand_in_url,
         _folder: folder,
@@ -102,9 +112,9 @@ pub async fn start_stand_in_alone(options: &DemoOptions, console_url: String) ->
 }
 
 impl Demo {
-    /// The link that opens the console.
+    /// The link that opens the console, signed in.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.console.addr())
+        format!("http://{}/demo/{}", self.console.addr(), self.key)
     }
 
     /// The stand-in's pages, where a person chooses what happens.
@@ -155,17 +165,38 @@ fn secret(options: &DemoOptions) -> Result<Secret, StartError> {
     }
 }
 
-/// The demo's sites, with the stand-in's address in place.
-fn sites(options: &DemoOptions, stand_in_url: &str) -> Result<Vec<Site>, StartError> {
-    let mut sites = match &options.config {
-        Some(path) => read_sites(path)?,
-        None => parse_sites(SITES, "the demo's console.toml")?,
+/// The demo's operator, and the key that opens the console as them.
+async fn door(database_url: &str, stand_in_url: &str) -> Result<(String, DemoDoor), StartError> {
+    let store = run::open_store(database_url).await?;
+    let name: OperatorName = "you".parse().map_err(|error| ConfigError::new(format!("{error}")))?;
+    if store.account(&name).await?.is_none() {
+        let source = Source::command_line();
+        let added = people::add(&store, name.clone(), Role::Admin, &source).await;
+        added.map_err(|refusal| ConfigError::new(refusal.detail))?;
+    }
+    let account = people::find(&store, &name).await;
+    let operator = account.map_err(|refusal| ConfigError::new(refusal.detail))?.operator.id;
+    store.close().await;
+    let key = opaque::generate().map_err(|error| ConfigError::new(format!("no randomness: {error}")))?;
+    let door = DemoDoor {
+        stand_in: stand_in_url.to_owned(),
+        key_sha256: opaque::fingerprint(&key),
+        operator,
     };
-    for site in &mut sites {
+    Ok((key, door))
+}
+
+/// The demo's `console.toml`, with the stand-in's address in place.
+fn file(options: &DemoOptions, stand_in_url: &str) -> Result<ConsoleFile, StartError> {
+    let mut file = match &options.config {
+        Some(path) => read_file(path)?,
+        None => parse_file(FILE, "the demo's console.toml")?,
+    };
+    for site in &mut file.sites {
         site.url = site.url.replace(STAND_IN, stand_in_url);
         site.health_url = site.health_url.take().map(|url| url.replace(STAND_IN, stand_in_url));
     }
-    Ok(sites)
+    Ok(file)
 }
 
 /// The action's scripts need these; without one every run would be silent, and the demo a riddle.

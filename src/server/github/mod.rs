@@ -12,6 +12,7 @@ pub(super) mod answer;
 use crate::domain::{Deploy, Event, Run, Site};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use std::fmt;
@@ -32,7 +33,7 @@ pub struct Options {
     /// `X-GitHub-Api-Version`.
     pub api_version: String,
     /// The token for the `Authorization` header; nothing is assumed about its form.
-    pub token: String,
+    pub token: SecretString,
 }
 
 /// GitHub, as far as the console needs it.
@@ -109,7 +110,7 @@ impl Github {
 
     /// The token, so that it can be kept out of logs.
     pub fn token(&self) -> &str {
-        &self.options.token
+        self.options.token.expose_secret()
     }
 
     /// Dispatches the site's workflow for `deploy`, once, and tells what came of it as an event:
@@ -199,7 +200,7 @@ impl From<WorkflowRun> for Run {
 
 fn headers(options: &Options) -> Result<HeaderMap, UnusableOptions> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| UnusableOptions::Header);
-    let mut token = value(&format!("Bearer {}", options.token))?;
+    let mut token = value(&format!("Bearer {}", options.token.expose_secret()))?;
     token.set_sensitive(true);
     Ok(HeaderMap::from_iter([
         (AUTHORIZATION, token),

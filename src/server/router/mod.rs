@@ -1,84 +1,111 @@
-//! The whole route table.
+//! The whole route table ([`table`]), and what hangs on each route.
 //!
 //! The only room of the server that knows the pages and the server functions.
 
 mod adapter;
 pub mod calls;
+mod gate;
+mod guard;
+mod headers;
+mod pages;
+pub mod table;
 
-use super::Console;
-use crate::api::{GetBoard, GetDeploy, GetHistory, GetSite, ReportStatus};
+use super::{Console, auth};
+use crate::api::{GetDeploy, ReportStatus};
 use crate::domain::{Problem, Refusal};
-use crate::ui::shell;
 use adapter::Moved;
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::handler::Handler;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use leptos::config::LeptosOptions;
-use leptos::prelude::provide_context;
 use memory_serve::{CacheControl, MemoryServe};
-use server_fn::ServerFn;
-use std::pin::Pin;
+use pages::page;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// The path under which the API's unknown routes are answered.
+const UNKNOWN_API: &str = "/api/{*rest}";
+/// The largest form that is taken, in bytes.
+const MOST_FORM: usize = 16 * 1024;
 
 /// Every route of the console, ready to be served.
 pub fn routes(console: Console) -> Router {
-    let page = get(pages(console.clone()));
+    let secure = console.is_secure();
     let asked_by_people = Router::new()
-        // The API, for the pages and for scripts
-        .route("/api/internal/deploys", post(adapter::call))
-        .route("/api/internal/deploys/{id}", get(read_deploy))
-        .route(GetDeploy::PATH, get(adapter::call))
-        .route(GetBoard::PATH, get(adapter::call))
-        .route(GetHistory::PATH, get(adapter::call))
-        .route(GetSite::PATH, get(adapter::call))
-        // The pages
-        .route("/", page.clone())
-        .route("/deploys", page.clone())
-        .route("/deploys/{id}", page.clone())
-        .route("/sites/{slug}", page)
-        .fallback(pages(console.clone()).layer(axum::middleware::map_response(not_found)))
+        .merge(door())
+        .merge(api())
+        .merge(pages::routes())
+        .fallback(pages::signed_in.layer(map_response(not_found)))
         // What a browser sends on behalf of another site is not the operator's wish.
         .layer(own_pages_only(&console));
     Router::new()
         // The callback carries its own authority, a signature, and comes from no browser.
         .route("/api/internal/deploys/{id}/status", post(report_status))
-        .route("/api/{*rest}", any(no_such_route))
+        .route(UNKNOWN_API, any(no_such_route))
         .route("/healthz", get(StatusCode::NO_CONTENT))
         .route("/readyz", get(ready))
-        .merge(assets())
         .merge(asked_by_people)
         .method_not_allowed_fallback(wrong_method)
-        .layer(header_layer(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header_layer(header::REFERRER_POLICY, "same-origin"))
-        .layer(header_layer(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(from_fn_with_state(console.clone(), guard::guard))
+        .layer(console.sessions.layer(secure))
+        .merge(assets())
+        .layer(from_fn_with_state(secure, headers::harden))
         .layer(CatchPanicLayer::custom(|_| broken().into_response()))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(console)
+}
+
+/// Signing in and out: plain forms.
+fn door() -> Router<Console> {
+    Router::new()
+        .route("/sign-in", get(gate::sign_in_page).post(gate::sign_in))
+        .route("/sign-in/oidc", get(gate::provider_begin))
+        .route(auth::provider::CALLBACK, get(gate::provider_finish))
+        .route("/sign-out", post(gate::sign_out))
+        .route("/set-up/{token}", get(gate::set_up_page).post(gate::set_up))
+        .route("/demo/{key}", get(gate::demo))
+        .layer(DefaultBodyLimit::max(MOST_FORM))
+}
+
+/// The API, for the pages and for scripts: each route is a server function, most by their own path.
+fn api() -> Router<Console> {
+    let own_path = |path: &str| {
+        let is_page = !path.starts_with("/api/");
+        let is_moved = path.contains('{') || path.ends_with(".jsonl");
+        !is_page && !is_moved
+    };
+    let mut router = Router::new()
+        .route("/api/internal/deploys/{id}", get(read_deploy))
+        .route("/api/internal/audit.jsonl", get(calls::export_audit));
+    for (method, path, _) in table::TABLE.iter().filter(|(_, path, _)| own_path(path)) {
+        router = router.route(path, axum::routing::on(filter(method), adapter::call));
+    }
+    router
+}
+
+/// `GET` or `POST`: the server functions know no other.
+fn filter(method: &axum::http::Method) -> axum::routing::MethodFilter {
+    if method == axum::http::Method::GET {
+        axum::routing::MethodFilter::GET
+    } else {
+        axum::routing::MethodFilter::POST
+    }
 }
 
 /// Browsers say where a request comes from. Behind a proxy that changes the host's name, `CONSOLE_URL` tells ours.
 fn own_pages_only(
     console: &Console,
 ) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + Send + Sync + 'static> {
-    let origin = console
-        .public_url
-        .as_deref()
-        .and_then(|url| url::Url::parse(url).ok())
-        .map(|url| url.origin());
     let layer = CsrfLayer::new();
-    let layer = match origin {
-        Some(origin) => layer
-            .add_trusted_origin(origin.ascii_serialization())
+    let layer = match url::Url::parse(&console.base_url) {
+        Ok(url) => layer
+            .add_trusted_origin(url.origin().ascii_serialization())
             .unwrap_or_default(),
-        None => layer,
+        Err(_) => layer,
     };
     layer.with_rejection_response(|_| foreign().into_response())
 }
@@ -96,7 +123,7 @@ async fn report_status(State(console): State<Console>, Path(id): Path<String>, r
     adapter::call_moved::<ReportStatus>(console, Moved::Extension(id), request).await
 }
 
-/// The files that the browser asks for, inside the binary and compressed ahead of time.
+/// The files that the browser asks for, inside the binary and compressed ahead of time. They are no secret.
 fn assets() -> Router<Console> {
     let files: MemoryServe = memory_serve::load!();
     // Their names stay the same from version to version, so a browser asks each time; mostly it is told 304.
@@ -106,31 +133,11 @@ fn assets() -> Router<Console> {
         .into_router()
 }
 
-/// Renders a page on the server; the browser takes it over from there.
-fn pages(console: Console) -> impl Fn(Request) -> BoxFuture<Response> + Clone + Send + Sync + 'static {
-    // Whoever came first set it, to the same.
-    let _set = any_spawner::Executor::init_tokio();
-    let options = LeptosOptions::builder().output_name(env!("CARGO_PKG_NAME")).build();
-    let render = leptos_axum::render_app_async_with_context(
-        move || {
-            provide_context(console.about());
-            provide_context(console.clone());
-        },
-        move || shell(options.clone()),
-    );
-    move |request: Request| {
-        let rendered = render(request);
-        Box::pin(async move { fresh(rendered.await) })
-    }
-}
-
-/// A page is drawn anew each time; the back button must not show an old tile as if it were true.
-fn fresh(response: impl IntoResponse) -> Response {
-    let mut response = response.into_response();
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// What the log calls a request: its route and not its path, which may hold a one-time link or a code.
+fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("unknown", MatchedPath::as_str);
+    tracing::debug_span!("request", method = %request.method(), route)
 }
 
 async fn not_found(mut response: Response) -> Response {
@@ -174,8 +181,4 @@ fn broken() -> Refusal {
         Problem::Internal,
         "The console failed while it answered. Its log says where.",
     )
-}
-
-fn header_layer(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }

@@ -1,6 +1,7 @@
 //! Recording an intent: the row that exists before anything else happens.
 
-use super::rows::{DEPLOY_COLUMNS, read_deploy, to_json};
+use super::audit::{self, AuditEntry};
+use super::rows::{DEPLOY_COLUMNS, parse, read_deploy, to_json};
 use super::{Store, StoreError, TRIES, changes};
 use crate::domain::{Actor, Deploy, DeployId, State, Timestamp};
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
@@ -14,6 +15,8 @@ pub struct Intent {
     pub idempotency_key: Option<String>,
     /// Lower-case hex of the SHA-256 of the request, to tell a retry from another request under the same key.
     pub request_sha256: String,
+    /// What the audit trail says of it.
+    pub entry: AuditEntry,
 }
 
 /// What became of an intent.
@@ -32,7 +35,8 @@ pub enum Recorded {
 }
 
 impl Store {
-    /// Writes the intent, its first event and the site's active slot in one transaction, or says why not.
+    /// Writes the intent, its first event, its audit entry and the site's active slot in one transaction, or says
+    /// why not.
     ///
     /// `most_a_minute` bounds how many deploys one operator may ask for in sixty seconds.
     ///
@@ -64,6 +68,7 @@ impl Store {
         let deploy = &intent.deploy;
         let by = Actor::Operator(deploy.operator.clone());
         changes::append_event(&mut tx, deploy, 0, &by, deploy.reason.as_deref(), deploy.requested_at).await?;
+        audit::append(&mut tx, &intent.entry).await?;
         tx.commit().await?;
         Ok(Recorded::Created)
     }
@@ -94,7 +99,7 @@ async fn active_deploy(tx: &mut Transaction<'_, Any>, intent: &Intent) -> Result
         .bind(intent.deploy.site.as_str())
         .fetch_optional(&mut **tx)
         .await?;
-    row.map(|row| super::rows::parse_id(&row.try_get::<String, _>("id")?))
+    row.map(|row| parse("console_deploys", &row.try_get::<String, _>("id")?))
         .transpose()
 }
 

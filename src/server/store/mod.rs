@@ -4,15 +4,22 @@
 //! Every change of a deploy is one transaction that loads it, applies one event and writes it back
 //! with the event, under a version that refuses a change made from an older picture.
 
+mod audit;
 mod changes;
 mod health;
 mod intents;
 mod logs;
+mod operators;
 mod reads;
 mod rows;
+mod sessions;
+mod tokens;
 
+pub use audit::AuditEntry;
 pub use changes::{Delivery, Receipt};
 pub use intents::{Intent, Recorded};
+pub use operators::{Account, Link, NewOperator, Unchanged};
+pub use sessions::{SessionAges, SessionRow};
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;

@@ -1,7 +1,7 @@
 //! Rows and what they mean: the one place where a deploy is read from columns and written to them.
 
 use super::StoreError;
-use crate::domain::{Actor, ConfirmedBy, Deploy, DeployId, Slug, State, StepTrace, TimelineEntry, Timestamp};
+use crate::domain::{Actor, ConfirmedBy, Deploy, Slug, State, StepTrace, TimelineEntry, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
@@ -12,6 +12,8 @@ use sqlx::{Any, Row};
 pub(super) const DEPLOY_COLUMNS: &str = "id, site, environment, state, operator, reason, git_ref, inputs, head_sha, \
      requested_at, dispatched_at, started_at, finished_at, last_heard_at, run_id, run_attempt, run_url, confirmed_by, \
      cancel_requested, conclusion_conflict, notice, traces, failure, log_bytes, version";
+
+const TABLE: &str = "console_deploys";
 
 /// A deploy as it stands in the database.
 #[derive(Debug, Clone)]
@@ -26,10 +28,10 @@ pub(super) fn read_deploy(row: &AnyRow) -> Result<Stored, StoreError> {
     let confirmed_by: Option<String> = row.try_get("confirmed_by")?;
     let failure: Option<String> = row.try_get("failure")?;
     let mut deploy = Deploy {
-        id: parse(&row.try_get::<String, _>("id")?)?,
-        site: parse::<Slug>(&row.try_get::<String, _>("site")?)?,
+        id: parse(TABLE, &row.try_get::<String, _>("id")?)?,
+        site: parse::<Slug>(TABLE, &row.try_get::<String, _>("site")?)?,
         environment: row.try_get("environment")?,
-        state: State::from_word(&state).ok_or_else(|| unreadable(&state))?,
+        state: State::from_word(&state).ok_or_else(|| unreadable(TABLE, &state))?,
         operator: row.try_get("operator")?,
         reason: row.try_get("reason")?,
         git_ref: row.try_get("git_ref")?,
@@ -44,7 +46,7 @@ pub(super) fn read_deploy(row: &AnyRow) -> Result<Stored, StoreError> {
         run_attempt: row.try_get("run_attempt")?,
         run_url: row.try_get("run_url")?,
         confirmed_by: confirmed_by
-            .map(|by| ConfirmedBy::from_word(&by).ok_or_else(|| unreadable(&by)))
+            .map(|by| ConfirmedBy::from_word(&by).ok_or_else(|| unreadable(TABLE, &by)))
             .transpose()?,
         cancel_requested: row.try_get::<i64, _>("cancel_requested")? == 1,
         conclusion_conflict: row.try_get::<i64, _>("conclusion_conflict")? == 1,
@@ -71,11 +73,11 @@ pub(super) fn read_timeline_entry(row: &AnyRow) -> Result<TimelineEntry, StoreEr
         ("console", _) => Actor::Console,
         ("github", _) => Actor::Github,
         ("workflow", _) => Actor::Workflow,
-        _ => return Err(unreadable(&actor)),
+        _ => return Err(unreadable(TABLE, &actor)),
     };
     Ok(TimelineEntry {
         at: Timestamp::from_millis(row.try_get("at")?),
-        state: State::from_word(&state).ok_or_else(|| unreadable(&state))?,
+        state: State::from_word(&state).ok_or_else(|| unreadable(TABLE, &state))?,
         by,
         note: row.try_get("note")?,
     })
@@ -117,28 +119,29 @@ pub(super) fn bind_changeable<'q>(query: AnyQuery<'q>, deploy: &'q Deploy) -> Re
 }
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| unreadable(&error.to_string()))
+    serde_json::to_string(value).map_err(|error| unreadable("a JSON column", &error.to_string()))
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| unreadable("a JSON column", &error.to_string()))
 }
 
-fn moment(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn moment(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
 }
 
-pub(super) fn parse_id(text: &str) -> Result<DeployId, StoreError> {
-    parse(text)
+/// Reads a value of a column of `table` from its text.
+pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+    table: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse()
+        .map_err(|error: T::Err| unreadable(table, &error.to_string()))
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|error: T::Err| unreadable(&error.to_string()))
-}
-
-fn unreadable(problem: &str) -> StoreError {
+pub(super) fn unreadable(table: &'static str, problem: &str) -> StoreError {
     StoreError::Unreadable {
-        table: "console_deploys",
+        table,
         problem: problem.to_owned(),
     }
 }

@@ -1,5 +1,7 @@
 use crate::api::{ApiError, create_deploy};
 use crate::domain::{About, Confirmation, DeployRequest, Site};
+use crate::ui::components::SignInAgain;
+use crate::ui::draft::{self, Draft};
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
@@ -10,8 +12,10 @@ use leptos::task::spawn_local;
 /// It is the browser's own modal: focus goes in, stays in and returns, and Esc closes it.
 #[component]
 pub(in crate::ui) fn ConfirmDialog(
-    /// The site that is asked about; `None` while the dialog is closed.
-    target: RwSignal<Option<Site>>,
+    /// The site that is asked about, and the reason as far as it is known; `None` while the dialog is closed.
+    target: RwSignal<Option<(Site, String)>>,
+    /// Whether the session has ended behind the dialog.
+    signed_out: ReadSignal<bool>,
     /// Called when a deploy is on record.
     on_created: Callback<()>,
 ) -> impl IntoView {
@@ -28,7 +32,7 @@ pub(in crate::ui) fn ConfirmDialog(
     let content = move || {
         target
             .get()
-            .map(|site| view! { <ConfirmForm site target on_created /> })
+            .map(|(site, reason)| view! { <ConfirmForm site reason target signed_out on_created /> })
     };
     view! {
         <dialog
@@ -43,16 +47,30 @@ pub(in crate::ui) fn ConfirmDialog(
 }
 
 #[component]
-fn ConfirmForm(site: Site, target: RwSignal<Option<Site>>, on_created: Callback<()>) -> impl IntoView {
+fn ConfirmForm(
+    site: Site,
+    reason: String,
+    target: RwSignal<Option<(Site, String)>>,
+    signed_out: ReadSignal<bool>,
+    on_created: Callback<()>,
+) -> impl IntoView {
     let typed = RwSignal::new(String::new());
-    let reason = RwSignal::new(String::new());
+    let reason = RwSignal::new(reason);
     let sending = RwSignal::new(false);
     let refusal = RwSignal::new(None::<ApiError>);
-    let operator = expect_context::<About>().operator;
+    let operator = expect_context::<About>().me.map(|me| me.name.to_string());
     let slug = site.slug.clone();
     let matches = Memo::new(move |_| Confirmation::check(&slug, &typed.read()).is_ok());
     let slug = site.slug.to_string();
     let wanted = slug.clone();
+    let draft_of = StoredValue::new(slug.clone());
+    // Whoever has to sign in again comes back to what was typed.
+    Effect::new(move || {
+        if signed_out.get() || refusal.read().as_ref().is_some_and(ApiError::is_signed_out) {
+            let (site, reason) = (draft_of.get_value(), reason.get());
+            draft::keep(&Draft { site, reason });
+        }
+    });
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         // A second click or Enter while the first is on its way is the same wish.
@@ -116,7 +134,13 @@ fn ConfirmForm(site: Site, target: RwSignal<Option<Site>>, on_created: Callback<
                 <input type="text" autocomplete="off" maxlength="500" aria-describedby="reason-hint" bind:value=reason />
             </label>
             <p id="reason-hint" class="quiet hint">"Optional. It stays on the record."</p>
-            <div role="alert">{move || refusal.get().map(|error| view! { <Refused error /> })}</div>
+            <div role="alert">
+                {move || match refusal.get() {
+                    Some(error) if !error.is_signed_out() => view! { <Refused error /> }.into_any(),
+                    None if !signed_out.get() => ().into_any(),
+                    _ => view! { <SessionEnded /> }.into_any(),
+                }}
+            </div>
             <footer class="actions">
                 <button type="button" class="button" on:click=move |_| target.set(None)>
                     "Cancel"
@@ -141,4 +165,14 @@ fn Refused(error: ApiError) -> impl IntoView {
         .deploy_id
         .map(|id| view! { " " <a href=format!("/deploys/{id}")>"Its record"</a> });
     view! { <p class="because tone-danger">{text} {active}</p> }
+}
+
+/// The session ended while something was being typed. It is kept.
+#[component]
+fn SessionEnded() -> impl IntoView {
+    view! {
+        <p class="because tone-attention">
+            "Your session has ended, and nothing was deployed. " <SignInAgain /> " and you are back here."
+        </p>
+    }
 }

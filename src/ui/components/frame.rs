@@ -1,4 +1,4 @@
-use crate::domain::About;
+use crate::domain::{About, Caller, Role};
 use leptos::prelude::*;
 use leptos_router::components::A;
 
@@ -9,6 +9,10 @@ pub(in crate::ui) fn Frame(
     children: Children,
 ) -> impl IntoView {
     let about = expect_context::<About>();
+    let (pages, person) = about
+        .me
+        .map(|me| (view! { <Pages role=me.role /> }, view! { <Person me /> }))
+        .unzip();
     let demo = about.stand_in.map(|stand_in| {
         view! {
             <aside class="demo-note" aria-label="Demo">
@@ -30,16 +34,8 @@ pub(in crate::ui) fn Frame(
                 </svg>
                 "Raxx Console"
             </A>
-            <nav aria-label="Pages">
-                <A href="/" exact=true>
-                    "Sites"
-                </A>
-                <A href="/deploys">"Deploys"</A>
-            </nav>
-            <p class="whoami">
-                <span class="whoami-label">"Operator "</span>
-                <strong>{about.operator}</strong>
-            </p>
+            {pages}
+            {person}
         </header>
         {demo}
         <noscript>
@@ -49,5 +45,43 @@ pub(in crate::ui) fn Frame(
             {children()}
         </main>
         <footer class="bottom">"Raxx Console " {about.version}</footer>
+    }
+}
+
+/// Where a person can go.
+#[component]
+fn Pages(role: Role) -> impl IntoView {
+    let for_admins = (role == Role::Admin).then(|| {
+        view! {
+            <A href="/people">"People"</A>
+            <A href="/audit">"Audit"</A>
+        }
+    });
+    view! {
+        <nav aria-label="Pages">
+            <A href="/" exact=true>
+                "Sites"
+            </A>
+            <A href="/deploys">"Deploys"</A>
+            {for_admins}
+        </nav>
+    }
+}
+
+/// Who one is, and the way out.
+#[component]
+fn Person(me: Caller) -> impl IntoView {
+    view! {
+        <div class="whoami">
+            <A href="/account" attr:class="whoami-name">
+                <span class="whoami-label">"Operator "</span>
+                <strong>{me.name.to_string()}</strong>
+            </A>
+            <form method="post" action="/sign-out">
+                <button type="submit" class="button plain">
+                    "Sign out"
+                </button>
+            </form>
+        </div>
     }
 }

@@ -1,6 +1,6 @@
 use super::log_view::line_view;
 use super::{Elapsed, HealthBadge, Moment, Silence, StateBadge};
-use crate::domain::{Deploy, DeployRecord, Site, Tile};
+use crate::domain::{About, Deploy, DeployRecord, Site, Tile};
 use crate::ui::{terminal, words};
 use leptos::prelude::*;
 
@@ -44,6 +44,10 @@ pub(in crate::ui) fn SiteTile(
         "environment"
     };
     let (slug, wanted) = (site.slug.to_string(), site.clone());
+    let me = expect_context::<About>().me;
+    let not_allowed = me.and_then(|me| me.may_deploy(&site).err());
+    let hint_id = format!("may-not-{slug}");
+    let described_by = not_allowed.map(|_| hint_id.clone());
     view! {
         <article
             class=class
@@ -72,12 +76,14 @@ pub(in crate::ui) fn SiteTile(
             <Because deploy />
             <Silence deploy />
             <TileLog tile />
+            {not_allowed.map(|why| view! { <p id=hint_id class="quiet hint">{why.to_string()}</p> })}
             <footer class="tile-foot actions">
                 <RecordLink deploy />
                 <button
                     type="button"
                     class="button primary"
-                    disabled=move || active.get() || !live.get()
+                    disabled=move || active.get() || !live.get() || not_allowed.is_some()
+                    aria-describedby=described_by
                     title=move || active.get().then_some("A deploy of this site is active")
                     on:click=move |_| on_deploy.run(wanted.clone())
                 >

@@ -1,3 +1,4 @@
+use super::SignInAgain;
 use crate::ui::poll::Poll;
 use crate::ui::words;
 use leptos::prelude::*;
@@ -10,6 +11,16 @@ pub(in crate::ui) fn StaleBanner(
 ) -> impl IntoView {
     let banner = move || {
         poll.stale_since.get().map(|since| {
+            if poll.signed_out.get() {
+                return view! {
+                    <p class="stale tone-attention">
+                        <strong>"Your session has ended."</strong>
+                        " What you see is of " {words::time_of_day(since)} ". "
+                        <SignInAgain />
+                    </p>
+                }
+                .into_any();
+            }
             let problem = poll
                 .problem
                 .get()
@@ -22,6 +33,7 @@ pub(in crate::ui) fn StaleBanner(
                     " What you see may be old. Trying again every 2 s."
                 </p>
             }
+            .into_any()
         })
     };
     view! { <div role="alert">{banner}</div> }

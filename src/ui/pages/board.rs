@@ -2,6 +2,7 @@ use super::when_loaded;
 use crate::api::get_board;
 use crate::domain::{Board, Site, Tile};
 use crate::ui::components::{ConfirmDialog, SiteTile, StaleBanner};
+use crate::ui::draft;
 use crate::ui::poll::poll;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -25,11 +26,22 @@ fn LiveBoard(board: Board) -> impl IntoView {
             set_board.set(newer);
         }
     });
-    let target = RwSignal::new(None::<Site>);
+    let target = RwSignal::new(None::<(Site, String)>);
     let live = RwSignal::new(false);
     // Effects run in the browser alone, once the page is taken over.
-    Effect::new(move || live.set(true));
-    let on_deploy = Callback::new(move |site| target.set(Some(site)));
+    Effect::new(move || {
+        live.set(true);
+        // Somebody who had to sign in again goes on where they were.
+        if let Some(draft) = draft::take() {
+            let tiles = &board.read_untracked().tiles;
+            let site = tiles
+                .iter()
+                .map(|tile| &tile.site)
+                .find(|site| site.slug.as_str() == draft.site);
+            target.set(site.map(|site| (site.clone(), draft.reason)));
+        }
+    });
+    let on_deploy = Callback::new(move |site| target.set(Some((site, String::new()))));
     let tiles = move |first: Tile| {
         let (site, slug) = (first.site.clone(), first.site.slug.clone());
         let tile = Memo::new(move |before: Option<&Tile>| {
@@ -44,6 +56,6 @@ fn LiveBoard(board: Board) -> impl IntoView {
         <div class="board" class:is-stale=move || poll.stale_since.get().is_some()>
             <For each=move || board.get().tiles key=|tile| tile.site.slug.clone() children=tiles />
         </div>
-        <ConfirmDialog target on_created=Callback::new(move |()| poll.now()) />
+        <ConfirmDialog target signed_out=poll.signed_out on_created=Callback::new(move |()| poll.now()) />
     }
 }

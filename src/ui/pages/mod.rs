@@ -1,15 +1,25 @@
 //! The pages, one a file.
 
+mod account;
+mod audit;
 mod board;
 mod deploy;
 mod history;
 mod not_found;
+mod people;
+mod set_up;
+mod sign_in;
 mod site;
 
+pub(super) use account::AccountPage;
+pub(super) use audit::AuditPage;
 pub(super) use board::BoardPage;
 pub(super) use deploy::DeployPage;
 pub(super) use history::HistoryPage;
 pub(super) use not_found::NotFoundPage;
+pub(super) use people::PeoplePage;
+pub(super) use set_up::SetUpPage;
+pub(super) use sign_in::SignInPage;
 pub(super) use site::SitePage;
 
 use crate::api::ApiError;

@@ -1,11 +1,13 @@
 //! What the tests share: a console of their own, and how to speak to it.
 
 pub(crate) mod hook_listener;
+pub(crate) mod people;
 pub(crate) mod provider;
 pub(crate) mod provider_key;
+pub(crate) mod secrets;
 
 use raxx_console::domain::{DeployId, DeployRecord};
-use raxx_console::server::config::{Config, Limits, parse_sites};
+use raxx_console::server::config::{Config, Limits, parse_file};
 use raxx_console::server::demo::stand_in::{Scenario, StandIn, StandInOptions};
 use raxx_console::server::github;
 use raxx_console::server::run::{self, Running};
@@ -21,6 +23,7 @@ use tokio::sync::OnceCell;
 /// The secret of the specification's own example.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const PREVIOUS_SECRET: &str = "whsec_cHJldmlvdXMtc2VjcmV0LW9mLXRoZS1jb25zb2xl";
+pub(crate) const DISPATCH_TOKEN: &str = "token-of-the-test";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,6 +51,7 @@ workflow = "deploy-docs.yml"
 pub(crate) struct TestConsole {
     pub running: Running,
     pub github: StandIn,
+    /// Speaks as the admin `ada`, with an API token.
     pub http: Client,
     pub data: TempDir,
 }
@@ -57,6 +61,9 @@ pub(crate) struct Setup {
     pub scenario: Scenario,
     pub limits: Limits,
     pub api_version: &'static str,
+    /// Its `console.toml`.
+    pub file: String,
+    pub public_url: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -65,6 +72,8 @@ impl Default for Setup {
             scenario: Scenario::Queued,
             limits: Limits::default(),
             api_version: "2022-11-28",
+            file: SITES.to_owned(),
+            public_url: Some("https://console.example.com"),
         }
     }
 }
@@ -95,11 +104,15 @@ pub(crate) async fn stand_in(scenario: Scenario) -> StandIn {
 }
 
 pub(crate) fn config(data: &TempDir, github_url: &str) -> Config {
+    config_with(data, github_url, SITES)
+}
+
+pub(crate) fn config_with(data: &TempDir, github_url: &str, file: &str) -> Config {
+    let file = parse_file(file, "console.toml").unwrap();
     Config {
         database_url: format!("sqlite://{}", data.path().join("console.db").display()),
         addr: LOOPBACK,
         public_url: Some("https://console.example.com".to_owned()),
-        operator: "ada".to_owned(),
         keys: Keys {
             current: SECRET.parse().unwrap(),
             previous: Some(PREVIOUS_SECRET.parse().unwrap()),
@@ -107,9 +120,13 @@ pub(crate) fn config(data: &TempDir, github_url: &str) -> Config {
         github: github::Options {
             api_url: github_url.to_owned(),
             api_version: "2022-11-28".to_owned(),
-            token: "token-of-the-test".to_owned(),
+            token: DISPATCH_TOKEN.into(),
         },
-        sites: parse_sites(SITES, "console.toml").unwrap(),
+        sites: file.sites,
+        sessions: file.sessions,
+        provider: file.provider,
+        provider_secret: Some(provider::CLIENT_SECRET.into()),
+        trusted_proxies: file.trusted_proxies,
         limits: Limits::default(),
         health_every: Duration::from_hours(1),
     }
@@ -118,20 +135,32 @@ pub(crate) fn config(data: &TempDir, github_url: &str) -> Config {
 impl Setup {
     pub(crate) async fn start(self) -> TestConsole {
         let (data, github) = (tempfile::tempdir().unwrap(), stand_in(self.scenario).await);
-        let mut config = config(&data, &github.url());
+        let mut config = config_with(&data, &github.url(), &self.file);
         config.limits = self.limits;
         config.github.api_version = self.api_version.to_owned();
-        let running = run::start(config, None).await.unwrap();
-        TestConsole {
-            running,
-            github,
-            http: Client::new(),
-            data,
-        }
+        config.public_url = self.public_url.map(str::to_owned);
+        TestConsole::start(config, github, data).await
     }
 }
 
 impl TestConsole {
+    /// Starts it, and lets `ada` in.
+    pub(crate) async fn start(config: Config, github: StandIn, data: TempDir) -> Self {
+        secrets::watch_logs();
+        for secret in [SECRET, PREVIOUS_SECRET, DISPATCH_TOKEN, provider::CLIENT_SECRET] {
+            secrets::keep_secret(secret);
+        }
+        let sites: Vec<_> = config.sites.iter().map(|site| site.slug.clone()).collect();
+        let running = run::start(config, None).await.unwrap();
+        let http = people::client_with_token(&running, &sites).await;
+        Self {
+            running,
+            github,
+            http,
+            data,
+        }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.addr())
     }
@@ -332,12 +361,9 @@ pub(crate) async fn playing(scenario: Scenario) -> TestConsole {
         default_scenario: scenario,
     };
     let github = StandIn::start(options).await.unwrap();
-    let running = run::start(config(&data, &github.url()), None).await.unwrap();
-    github.set_console_url(format!("http://{}", running.addr()));
-    TestConsole {
-        running,
-        github,
-        http: Client::new(),
-        data,
-    }
+    let console = TestConsole::start(config(&data, &github.url()), github, data).await;
+    console
+        .github
+        .set_console_url(format!("http://{}", console.running.addr()));
+    console
 }

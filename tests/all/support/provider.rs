@@ -23,7 +23,7 @@ use url::{Url, form_urlencoded};
 pub(crate) const CLIENT_ID: &str = "the console";
 /// With characters that must be encoded on their way.
 pub(crate) const CLIENT_SECRET: &str = "s3cret:of&the%console";
-const REDIRECT_URL: &str = "https://console.example.com/sign-in/answer";
+const REDIRECT_URL: &str = "https://console.example.com/sign-in/oidc/callback";
 pub(crate) const DOCUMENT: &str = "/.well-known/openid-configuration";
 
 /// What an endpoint does instead of its work.

@@ -1,19 +1,24 @@
-//! Configuration: `console.toml` for the sites, the environment for everything else.
+//! Configuration: `console.toml` for the sites and how people come in, the environment for everything else.
 //!
 //! Every variable is named at the field that it fills. A secret may come as `NAME`, or as `NAME_FILE`,
 //! the path of a file that holds it. What is wrong is said in one line: what, where, and how to mend it.
 
+mod file;
+
+pub use file::{ConsoleFile, Provider, parse_file, read_file};
+
 use super::github;
 use super::signature::{Keys, Secret};
+use super::store::SessionAges;
 use crate::domain::Site;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use ipnet::IpNet;
+use secrecy::SecretString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const DEFAULT_DATABASE: &str = "sqlite://data/console.db";
-const DEFAULT_SITES: &str = "console.toml";
+const DEFAULT_FILE: &str = "console.toml";
 const DEFAULT_PORT: u16 = 3000;
 const PUBLIC_GITHUB: &str = "https://api.github.com";
 const GITHUB_VERSION: &str = "2022-11-28";
@@ -23,18 +28,24 @@ const GITHUB_VERSION: &str = "2022-11-28";
 pub struct Config {
     /// `DATABASE_URL`: `sqlite://data/console.db` unless set.
     pub database_url: String,
-    /// `CONSOLE_ADDR` with `PORT` over its port: `127.0.0.1:3000` unless set. Loopback only, until there is sign-in.
+    /// `CONSOLE_ADDR` with `PORT` over its port: `127.0.0.1:3000` unless set.
     pub addr: SocketAddr,
     /// `CONSOLE_URL`: the address that people open, where a proxy stands in front. Its pages may post.
     pub public_url: Option<String>,
-    /// `CONSOLE_OPERATOR`: whose word a click is, until there is sign-in.
-    pub operator: String,
     /// `CONSOLE_CALLBACK_SECRET` and `CONSOLE_CALLBACK_SECRET_PREVIOUS`.
     pub keys: Keys,
     /// `GITHUB_API_URL`, `GITHUB_API_VERSION`, `GITHUB_DISPATCH_TOKEN`.
     pub github: github::Options,
     /// The sites of `CONSOLE_CONFIG`, `console.toml` unless set.
     pub sites: Vec<Site>,
+    /// How long people stay signed in: `[sessions]` of the same file.
+    pub sessions: SessionAges,
+    /// The OpenID provider: `[oidc]` of the same file.
+    pub provider: Option<Provider>,
+    /// `OIDC_CLIENT_SECRET`: what the provider knows this console by, where it has given one.
+    pub provider_secret: Option<SecretString>,
+    /// The proxies whose word on a client's address is taken: `trusted_proxies` of the same file.
+    pub trusted_proxies: Vec<IpNet>,
     /// How much is too much.
     pub limits: Limits,
     /// How often each site's health is asked for.
@@ -75,7 +86,7 @@ impl ConfigError {
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Config {
-    /// Reads the process's environment and the sites' file.
+    /// Reads the process's environment and `console.toml`.
     ///
     /// # Errors
     /// [`ConfigError`] for the first thing that is missing or wrong.
@@ -83,7 +94,7 @@ impl Config {
         Self::read(&|name| std::env::var(name).ok())
     }
 
-    /// Reads the variables and the sites' file that they name.
+    /// Reads the variables and the file that they name.
     ///
     /// # Errors
     /// As [`Self::from_env`].
@@ -101,168 +112,64 @@ impl Config {
                 .transpose()?,
         };
         let token = required_secret(variables, "GITHUB_DISPATCH_TOKEN", "a token that may write Actions")?;
-        let operator = set(variables, "CONSOLE_OPERATOR").ok_or_else(|| {
-            ConfigError::new("CONSOLE_OPERATOR is not set: give the name that your deploys are recorded under")
-        })?;
         let api_url = set(variables, "GITHUB_API_URL").unwrap_or_else(|| PUBLIC_GITHUB.to_owned());
-        let sites = PathBuf::from(set(variables, "CONSOLE_CONFIG").unwrap_or_else(|| DEFAULT_SITES.to_owned()));
+        let Place {
+            database_url,
+            addr,
+            public_url,
+            file,
+        } = Place::read(variables)?;
+        let file = read_file(&file)?;
         Ok(Self {
-            database_url: set(variables, "DATABASE_URL").unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
-            addr: addr(variables)?,
-            public_url: set(variables, "CONSOLE_URL")
-                .map(|url| web_address("CONSOLE_URL", &url))
-                .transpose()?,
-            operator,
+            database_url,
+            addr,
+            public_url,
             keys,
             github: github::Options {
                 api_url: web_address("GITHUB_API_URL", &api_url)?,
                 api_version: set(variables, "GITHUB_API_VERSION").unwrap_or_else(|| GITHUB_VERSION.to_owned()),
-                token,
+                token: token.into(),
             },
-            sites: read_sites(&sites)?,
+            sites: file.sites,
+            sessions: file.sessions,
+            provider: file.provider,
+            provider_secret: secret(variables, "OIDC_CLIENT_SECRET")?.map(SecretString::from),
+            trusted_proxies: file.trusted_proxies,
             limits: Limits::default(),
             health_every: Duration::from_secs(30),
         })
     }
 }
 
-/// Reads the sites of a file.
-///
-/// # Errors
-/// [`ConfigError`] with the file and the line.
-pub fn read_sites(path: &Path) -> Result<Vec<Site>, ConfigError> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        ConfigError::new(format!(
-            "{shown}: {error}. CONSOLE_CONFIG names the file that declares the sites"
-        ))
-    })?;
-    parse_sites(&text, &shown.to_string())
+/// Where the console is: what the commands beside `serve` need, which deploy nothing and need no secret.
+pub struct Place {
+    /// As [`Config::database_url`].
+    pub database_url: String,
+    /// As [`Config::addr`].
+    pub addr: SocketAddr,
+    /// As [`Config::public_url`].
+    pub public_url: Option<String>,
+    /// `CONSOLE_CONFIG`.
+    pub file: PathBuf,
 }
 
-/// Parses the sites of `text`; `shown` is what errors call it.
-///
-/// # Errors
-/// [`ConfigError`] with the line.
-pub fn parse_sites(text: &str, shown: &str) -> Result<Vec<Site>, ConfigError> {
-    let declared: Declared = toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let message = error.message().replace('\n', ", ");
-        ConfigError::new(format!("{shown}:{line}: {message}"))
-    })?;
-    let sites = declared
-        .site
-        .into_iter()
-        .map(DeclaredSite::into_site)
-        .collect::<Result<Vec<Site>, ConfigError>>();
-    let sites = sites.map_err(|error| ConfigError::new(format!("{shown}: {error}")))?;
-    let mut seen = std::collections::BTreeSet::new();
-    if let Some(twice) = sites.iter().find(|site| !seen.insert(&site.slug)) {
-        return Err(ConfigError::new(format!(
-            "{shown}: two sites have the slug `{}`: rename one of them",
-            twice.slug
-        )));
+impl Place {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// As [`Config::from_env`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&|name| std::env::var(name).ok())
     }
-    if sites.is_empty() {
-        return Err(ConfigError::new(format!(
-            "{shown}: it declares no site: add a [[site]]"
-        )));
-    }
-    Ok(sites)
-}
 
-/// The file as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Declared {
-    #[serde(default)]
-    site: Vec<DeclaredSite>,
-}
-
-/// A site as it is written; [`Site`] says what each key means.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeclaredSite {
-    slug: crate::domain::Slug,
-    name: String,
-    environment: String,
-    url: String,
-    health_url: Option<String>,
-    repository: String,
-    workflow: String,
-    #[serde(rename = "ref", default = "main_branch")]
-    git_ref: String,
-    #[serde(default)]
-    inputs: BTreeMap<String, String>,
-    #[serde(default = "ten_minutes")]
-    silent_after: String,
-    #[serde(default = "two_minutes")]
-    grace: String,
-}
-
-fn main_branch() -> String {
-    "main".to_owned()
-}
-
-fn ten_minutes() -> String {
-    "10m".to_owned()
-}
-
-fn two_minutes() -> String {
-    "2m".to_owned()
-}
-
-impl DeclaredSite {
-    fn into_site(self) -> Result<Site, ConfigError> {
-        let slug = self.slug;
-        let wrong = |key: &str, problem: &str| ConfigError::new(format!("site `{slug}`: `{key}` {problem}"));
-        let part = |text: &str| {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            !text.is_empty() && text != "." && text != ".." && text.chars().all(allowed)
-        };
-        if self.name.trim().is_empty() {
-            return Err(wrong("name", "is empty: it is the tile's title"));
-        }
-        if !self
-            .repository
-            .split_once('/')
-            .is_some_and(|(owner, name)| part(owner) && part(name))
-        {
-            return Err(wrong("repository", "must be `owner/name`"));
-        }
-        let extension = Path::new(&self.workflow).extension().and_then(std::ffi::OsStr::to_str);
-        if !part(&self.workflow) || !matches!(extension, Some("yml" | "yaml")) {
-            return Err(wrong("workflow", "must be the file's name alone, such as `deploy.yml`"));
-        }
-        if self.inputs.contains_key(super::deploys::DEPLOY_ID_INPUT) {
-            return Err(wrong("inputs", "must not set `console_deploy_id`: the console does"));
-        }
-        let about = |key: &str| format!("site `{slug}`: `{key}`");
-        let millis = |key: &str, text: &str| {
-            let duration = humantime::parse_duration(text).map_err(|_| wrong(key, "must be a time, such as `10m`"))?;
-            i64::try_from(duration.as_millis()).map_err(|_| wrong(key, "is too long"))
-        };
-        let silent_after_ms = millis("silent_after", &self.silent_after)?;
-        let grace_ms = millis("grace", &self.grace)?;
-        let url = web_address(&about("url"), &self.url)?;
-        let health_url = self
-            .health_url
-            .map(|text| web_address(&about("health_url"), &text))
-            .transpose()?;
-        Ok(Site {
-            slug,
-            name: self.name,
-            environment: self.environment,
-            url,
-            health_url,
-            repository: self.repository,
-            workflow: self.workflow,
-            git_ref: self.git_ref,
-            inputs: self.inputs,
-            silent_after_ms,
-            grace_ms,
+    fn read(variables: Variables<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            database_url: set(variables, "DATABASE_URL").unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+            addr: addr(variables)?,
+            public_url: set(variables, "CONSOLE_URL")
+                .map(|url| web_address("CONSOLE_URL", &url))
+                .transpose()?,
+            file: PathBuf::from(set(variables, "CONSOLE_CONFIG").unwrap_or_else(|| DEFAULT_FILE.to_owned())),
         })
     }
 }
@@ -327,13 +234,7 @@ fn addr(variables: Variables<'_>) -> Result<SocketAddr, ConfigError> {
             .map_err(|_| ConfigError::new(format!("PORT is `{text}`: it must be 0 to 65535")))?;
         addr.set_port(port);
     }
-    if addr.ip().is_loopback() {
-        return Ok(addr);
-    }
-    Err(ConfigError::new(format!(
-        "CONSOLE_ADDR is {addr}: until the console can sign people in, it listens on loopback only; \
-         use 127.0.0.1 and reach it by an SSH tunnel"
-    )))
+    Ok(addr)
 }
 
 fn web_address(what: &str, text: &str) -> Result<String, ConfigError> {

@@ -1,0 +1,302 @@
+//! `console.toml`: the sites, and how people come in.
+
+use super::{ConfigError, web_address};
+use crate::domain::{OperatorName, Role, Site};
+use crate::server::store::SessionAges;
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// What the file says.
+#[derive(Debug, Clone)]
+pub struct ConsoleFile {
+    /// `[[site]]`, in the order of the file.
+    pub sites: Vec<Site>,
+    /// `[sessions]`: `idle` (2 h unless given) and `absolute` (24 h).
+    pub sessions: SessionAges,
+    /// `[oidc]`.
+    pub provider: Option<Provider>,
+    /// `trusted_proxies`.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// An OpenID provider, and what its groups may do here.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// What the button calls it.
+    pub name: String,
+    /// Its issuer, as its discovery document has it, to the letter.
+    pub issuer: String,
+    /// What it knows this console as.
+    pub client_id: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// The claim that lists a person's groups.
+    pub groups_claim: String,
+    /// The role of each group. A person gets the greatest of theirs; without one, nobody comes in.
+    pub roles: BTreeMap<String, Role>,
+}
+
+/// Reads a `console.toml`.
+///
+/// # Errors
+/// [`ConfigError`] with the file and the line.
+pub fn read_file(path: &Path) -> Result<ConsoleFile, ConfigError> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError::new(format!(
+            "{shown}: {error}. CONSOLE_CONFIG names the file that declares the sites"
+        ))
+    })?;
+    parse_file(&text, &shown.to_string())
+}
+
+/// Parses `text` as a `console.toml`; `shown` is what errors call it.
+///
+/// # Errors
+/// [`ConfigError`] with the line.
+pub fn parse_file(text: &str, shown: &str) -> Result<ConsoleFile, ConfigError> {
+    let declared: Declared = toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let message = error.message().replace('\n', ", ");
+        ConfigError::new(format!("{shown}:{line}: {message}"))
+    })?;
+    declared
+        .into_file()
+        .map_err(|error| ConfigError::new(format!("{shown}: {error}")))
+}
+
+fn checked(sites: Vec<Site>) -> Result<Vec<Site>, ConfigError> {
+    let mut seen = std::collections::BTreeSet::new();
+    if let Some(twice) = sites.iter().find(|site| !seen.insert(&site.slug)) {
+        return Err(ConfigError::new(format!(
+            "two sites have the slug `{}`: rename one of them",
+            twice.slug
+        )));
+    }
+    if sites.is_empty() {
+        return Err(ConfigError::new("it declares no site: add a [[site]]"));
+    }
+    Ok(sites)
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    #[serde(default)]
+    site: Vec<DeclaredSite>,
+    #[serde(default)]
+    sessions: DeclaredSessions,
+    oidc: Option<DeclaredProvider>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+}
+
+impl Declared {
+    fn into_file(self) -> Result<ConsoleFile, ConfigError> {
+        let sites = self
+            .site
+            .into_iter()
+            .map(DeclaredSite::into_site)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(ConsoleFile {
+            sites: checked(sites)?,
+            sessions: self.sessions.into_ages()?,
+            provider: self.oidc.map(DeclaredProvider::into_provider).transpose()?,
+            trusted_proxies: self
+                .trusted_proxies
+                .iter()
+                .map(|text| proxy(text))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// `[sessions]` as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DeclaredSessions {
+    idle: String,
+    absolute: String,
+}
+
+impl Default for DeclaredSessions {
+    fn default() -> Self {
+        Self {
+            idle: "2h".to_owned(),
+            absolute: "24h".to_owned(),
+        }
+    }
+}
+
+impl DeclaredSessions {
+    fn into_ages(self) -> Result<SessionAges, ConfigError> {
+        let (idle_ms, absolute_ms) = (millis(&self.idle), millis(&self.absolute));
+        let wrong = |key: &str| {
+            ConfigError::new(format!(
+                "[sessions]: `{key}` must be a time of a minute or more, such as `2h`"
+            ))
+        };
+        let ages = SessionAges {
+            idle_ms: idle_ms
+                .filter(|millis| *millis >= MINUTE_MS)
+                .ok_or_else(|| wrong("idle"))?,
+            absolute_ms: absolute_ms
+                .filter(|millis| *millis >= MINUTE_MS)
+                .ok_or_else(|| wrong("absolute"))?,
+        };
+        Ok(ages)
+    }
+}
+
+/// `[oidc]` as it is written; [`Provider`] says what each key means.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredProvider {
+    name: Option<String>,
+    issuer: String,
+    client_id: String,
+    #[serde(default = "usual_scopes")]
+    scopes: Vec<String>,
+    #[serde(default = "usual_groups")]
+    groups_claim: String,
+    roles: BTreeMap<String, Role>,
+}
+
+fn usual_scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
+}
+
+fn usual_groups() -> String {
+    "groups".to_owned()
+}
+
+impl DeclaredProvider {
+    fn into_provider(self) -> Result<Provider, ConfigError> {
+        if self.roles.is_empty() {
+            return Err(ConfigError::new(
+                "[oidc]: `roles` is empty, so nobody could come in: give a group its role, such as `{ ops = \"admin\" }`",
+            ));
+        }
+        // The issuer is compared to the letter, a slash at its end and all.
+        web_address("[oidc]: `issuer`", &self.issuer)?;
+        Ok(Provider {
+            name: self.name.unwrap_or_else(|| "your organisation".to_owned()),
+            issuer: self.issuer,
+            client_id: self.client_id,
+            scopes: self.scopes,
+            groups_claim: self.groups_claim,
+            roles: self.roles,
+        })
+    }
+}
+
+/// A proxy's address, or a network of them.
+fn proxy(text: &str) -> Result<IpNet, ConfigError> {
+    let parsed = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    parsed.map_err(|_| {
+        ConfigError::new(format!(
+            "trusted_proxies: `{text}` must be an address or a network, such as `10.0.0.0/8`"
+        ))
+    })
+}
+
+/// Milliseconds of a time such as `10m`.
+fn millis(text: &str) -> Option<i64> {
+    i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).ok()
+}
+
+/// A site as it is written; [`Site`] says what each key means.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredSite {
+    slug: crate::domain::Slug,
+    name: String,
+    environment: String,
+    url: String,
+    health_url: Option<String>,
+    repository: String,
+    workflow: String,
+    #[serde(rename = "ref", default = "main_branch")]
+    git_ref: String,
+    #[serde(default)]
+    inputs: BTreeMap<String, String>,
+    #[serde(default)]
+    deployers: Vec<OperatorName>,
+    #[serde(default = "ten_minutes")]
+    silent_after: String,
+    #[serde(default = "two_minutes")]
+    grace: String,
+}
+
+fn main_branch() -> String {
+    "main".to_owned()
+}
+
+fn ten_minutes() -> String {
+    "10m".to_owned()
+}
+
+fn two_minutes() -> String {
+    "2m".to_owned()
+}
+
+impl DeclaredSite {
+    fn into_site(self) -> Result<Site, ConfigError> {
+        let slug = self.slug;
+        let wrong = |key: &str, problem: &str| ConfigError::new(format!("site `{slug}`: `{key}` {problem}"));
+        let part = |text: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            !text.is_empty() && text != "." && text != ".." && text.chars().all(allowed)
+        };
+        if self.name.trim().is_empty() {
+            return Err(wrong("name", "is empty: it is the tile's title"));
+        }
+        if !self
+            .repository
+            .split_once('/')
+            .is_some_and(|(owner, name)| part(owner) && part(name))
+        {
+            return Err(wrong("repository", "must be `owner/name`"));
+        }
+        let extension = Path::new(&self.workflow).extension().and_then(std::ffi::OsStr::to_str);
+        if !part(&self.workflow) || !matches!(extension, Some("yml" | "yaml")) {
+            return Err(wrong("workflow", "must be the file's name alone, such as `deploy.yml`"));
+        }
+        if self.inputs.contains_key(crate::server::deploys::DEPLOY_ID_INPUT) {
+            return Err(wrong("inputs", "must not set `console_deploy_id`: the console does"));
+        }
+        let about = |key: &str| format!("site `{slug}`: `{key}`");
+        let time = |key: &str, text: &str| millis(text).ok_or_else(|| wrong(key, "must be a time, such as `10m`"));
+        let silent_after_ms = time("silent_after", &self.silent_after)?;
+        let grace_ms = time("grace", &self.grace)?;
+        let url = web_address(&about("url"), &self.url)?;
+        let health_url = self
+            .health_url
+            .map(|text| web_address(&about("health_url"), &text))
+            .transpose()?;
+        Ok(Site {
+            slug,
+            name: self.name,
+            environment: self.environment,
+            url,
+            health_url,
+            repository: self.repository,
+            workflow: self.workflow,
+            git_ref: self.git_ref,
+            inputs: self.inputs,
+            deployers: self.deployers,
+            silent_after_ms,
+            grace_ms,
+        })
+    }
+}

@@ -1,0 +1,410 @@
+//! Coming in and going out: set-up links, passwords, sessions.
+
+use crate::support::people::{PASSWORD, browser};
+use crate::support::{SITES, Setup, TestConsole, config, refused, stand_in};
+use raxx_console::domain::Role;
+use raxx_console::server::audit::Source;
+use raxx_console::server::auth::people;
+use raxx_console::server::demo::stand_in::Scenario;
+use raxx_console::server::run;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+/// The cookies that a response sets, each as its whole header.
+fn cookies(response: &reqwest::Response) -> Vec<String> {
+    let headers = response.headers().get_all("set-cookie");
+    headers.iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+}
+
+/// The value of the session cookie that a response sets.
+fn session(response: &reqwest::Response) -> String {
+    let cookies = cookies(response);
+    let cookie = cookies
+        .iter()
+        .find(|cookie| cookie.contains("console_session="))
+        .unwrap();
+    cookie.split(['=', ';']).nth(1).unwrap().to_owned()
+}
+
+/// Asks with a session cookie by hand, as a thief would.
+async fn with_session(console: &TestConsole, id: &str) -> u16 {
+    let request = Client::new().get(console.url("/api/internal/board"));
+    let cookie = format!("__Host-console_session={id}");
+    request.header("cookie", cookie).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn the_first_start_prints_a_link_that_opens_once() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let mut config = config(&data, &github.url());
+    config.public_url = None;
+    let running = run::start(config.clone(), None).await.unwrap();
+    let link = running.set_up().unwrap().to_owned();
+    let first = browser();
+    let page = first.get(&link).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("Become the first admin"));
+    let send = |name: &'static str, password: &'static str| {
+        first.post(&link).form(&[("name", name), ("password", password)]).send()
+    };
+    // What cannot be taken is said, and the link still opens.
+    let weak = send("ada", "password1234").await.unwrap();
+    assert_eq!(weak.status(), 422);
+    let weak = weak.text().await.unwrap();
+    assert!(
+        weak.contains("guessed first") && weak.contains("value=\"ada\""),
+        "{weak}"
+    );
+    assert_eq!(send("", PASSWORD).await.unwrap().status(), 422);
+    assert_eq!(send("ada", PASSWORD).await.unwrap().status(), 303);
+    let board = first.get(format!("http://{}/", running.addr())).send().await.unwrap();
+    assert_eq!(board.status(), 200);
+    assert_eq!(send("eve", PASSWORD).await.unwrap().status(), 404);
+    assert_eq!(first.get(&link).send().await.unwrap().status(), 404);
+    running.stop().await;
+    let again = run::start(config, None).await.unwrap();
+    assert!(again.set_up().is_none(), "somebody is there");
+}
+
+#[tokio::test]
+async fn an_earlier_link_opens_nothing_any_more() {
+    let console = Setup::default().start().await;
+    let first = console.invite("dora", Role::Viewer).await;
+    let source = Source::command_line();
+    let second = people::reset(console.running.store(), &"dora".parse().unwrap(), &source)
+        .await
+        .unwrap();
+    let fields = [("password", PASSWORD)];
+    assert_eq!(console.form(&browser(), &first, &fields).await.status(), 404);
+    let second = format!("/set-up/{}", second.token);
+    assert_eq!(console.form(&browser(), &second, &fields).await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_every_session() {
+    let console = Setup::default().start().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    let source = Source::command_line();
+    let link = people::reset(console.running.store(), &"dora".parse().unwrap(), &source)
+        .await
+        .unwrap();
+    assert_eq!(console.status(&dora, "/").await, 200, "the link alone changes nothing");
+    let fields = [("password", "another lamp otter violin")];
+    console
+        .form(&browser(), &format!("/set-up/{}", link.token), &fields)
+        .await;
+    assert_eq!(console.status(&dora, "/").await, 303);
+    assert_eq!(console.sign_in(&browser(), "dora", PASSWORD).await.status(), 401);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_the_answer_is_the_same() {
+    let console = Setup::default().start().await;
+    console.person("dora", Role::Viewer).await;
+    console.person("dis", Role::Viewer).await;
+    console.invite("inge", Role::Viewer).await;
+    let source = Source::command_line();
+    people::set_disabled(console.running.store(), &"dis".parse().unwrap(), true, &source)
+        .await
+        .unwrap();
+    let mut said = Vec::new();
+    for (name, password) in [
+        ("dora", "wrong"),
+        ("nobody", "wrong"),
+        ("dis", PASSWORD),
+        ("inge", ""),
+        ("\u{202e}", "wrong"),
+    ] {
+        let response = console.sign_in(&browser(), name, password).await;
+        assert_eq!(response.status(), 401, "{name}");
+        assert!(cookies(&response).is_empty());
+        let page = response.text().await.unwrap();
+        said.push(
+            page.split("tone-danger\">")
+                .nth(1)
+                .unwrap()
+                .split('<')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    assert!(said.iter().all(|text| *text == said[0]), "{said:?}");
+    let right = console.sign_in(&browser(), "DORA", PASSWORD).await;
+    assert_eq!(right.status(), 303, "letter case is no secret");
+}
+
+#[tokio::test]
+async fn the_cookie_is_bound_to_the_host_and_unseen_by_scripts() {
+    let console = Setup::default().start().await;
+    console.person("dora", Role::Viewer).await;
+    let response = console.sign_in(&browser(), "dora", PASSWORD).await;
+    for cookie in cookies(&response) {
+        assert!(cookie.starts_with("__Host-console_"), "{cookie}");
+        for attribute in ["HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(attribute), "{attribute} of {cookie}");
+        }
+        assert!(!cookie.contains("Domain"), "{cookie}");
+    }
+    let plain = Setup {
+        public_url: None,
+        ..Setup::default()
+    };
+    let plain = plain.start().await;
+    plain.person("dora", Role::Viewer).await;
+    let response = plain.sign_in(&browser(), "dora", PASSWORD).await;
+    assert!(
+        cookies(&response)
+            .iter()
+            .all(|cookie| cookie.starts_with("console_") && !cookie.contains("Secure"))
+    );
+}
+
+#[tokio::test]
+async fn signing_in_makes_a_new_session_and_signing_out_ends_it() {
+    let console = Setup::default().start().await;
+    console.person("dora", Role::Viewer).await;
+    // A fixed id, and one that was valid before, are not taken over.
+    let fixed = "AAAAAAAAAAAAAAAAAAAAAA";
+    let request = Client::new()
+        .post(console.url("/sign-in"))
+        .header("cookie", format!("__Host-console_session={fixed}"));
+    let request = request.form(&[("name", "dora"), ("password", PASSWORD)]);
+    let client = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let response = client.execute(request.build().unwrap()).await.unwrap();
+    let first = session(&response);
+    assert_ne!(first, fixed);
+    assert_eq!(
+        (
+            with_session(&console, fixed).await,
+            with_session(&console, &first).await
+        ),
+        (401, 200)
+    );
+    let cookie = format!("__Host-console_session={first}");
+    let request = client.post(console.url("/sign-in")).header("cookie", cookie);
+    let response = request
+        .form(&[("name", "dora"), ("password", PASSWORD)])
+        .send()
+        .await
+        .unwrap();
+    let second = session(&response);
+    assert_eq!(
+        (
+            with_session(&console, &first).await,
+            with_session(&console, &second).await
+        ),
+        (401, 200)
+    );
+    // A cookie that was stolen before is worth nothing after signing out.
+    let cookie = format!("__Host-console_session={second}");
+    client
+        .post(console.url("/sign-out"))
+        .header("cookie", cookie)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(with_session(&console, &second).await, 401);
+}
+
+#[tokio::test]
+async fn sessions_are_seen_and_ended_one_by_one() {
+    let console = Setup::default().start().await;
+    let (here, there) = (console.person("dora", Role::Viewer).await, browser());
+    console.sign_in(&there, "dora", PASSWORD).await;
+    let account = async || {
+        here.get(console.url("/api/internal/account"))
+            .send()
+            .await
+            .unwrap()
+            .json::<Value>()
+            .await
+            .unwrap()
+    };
+    let sessions = account().await["sessions"].as_array().unwrap().clone();
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(sessions.iter().filter(|session| session["current"] == true).count(), 1);
+    assert!(sessions.iter().all(|session| session["address"] == "127.0.0.1"));
+    let other = sessions.iter().find(|session| session["current"] == false).unwrap();
+    let end = json!({ "handle": other["handle"] });
+    let ended = here
+        .post(console.url("/api/internal/sessions/end"))
+        .json(&end)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ended.status(), 200);
+    assert_eq!(
+        (console.status(&here, "/").await, console.status(&there, "/").await),
+        (200, 303)
+    );
+    // Nobody ends somebody else's.
+    let eve = console.person("eve", Role::Admin).await;
+    let own = account().await["sessions"][0]["handle"].clone();
+    let response = eve
+        .post(console.url("/api/internal/sessions/end"))
+        .json(&json!({ "handle": own }))
+        .send()
+        .await
+        .unwrap();
+    refused(response, 404, "not-found").await;
+    here.post(console.url("/api/internal/sessions/end"))
+        .json(&json!({}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(console.status(&here, "/").await, 303);
+}
+
+#[tokio::test]
+async fn a_changed_password_leaves_this_browser_alone() {
+    let console = Setup::default().start().await;
+    let (here, there) = (console.person("dora", Role::Viewer).await, browser());
+    console.sign_in(&there, "dora", PASSWORD).await;
+    let change = |old: &str, new: &str| {
+        let body = json!({ "old": old, "new": new });
+        here.post(console.url("/api/internal/account/password"))
+            .json(&body)
+            .send()
+    };
+    let wrong = refused(
+        change("wrong", "another lamp otter violin").await.unwrap(),
+        422,
+        "invalid",
+    )
+    .await;
+    assert_eq!(wrong["field"], "old");
+    let weak = refused(change(PASSWORD, "short").await.unwrap(), 422, "invalid").await;
+    assert_eq!(weak["field"], "password");
+    assert_eq!(
+        change(PASSWORD, "another lamp otter violin").await.unwrap().status(),
+        200
+    );
+    assert_eq!(
+        (console.status(&here, "/").await, console.status(&there, "/").await),
+        (200, 303)
+    );
+    assert_eq!(
+        console
+            .sign_in(&browser(), "dora", "another lamp otter violin")
+            .await
+            .status(),
+        303
+    );
+}
+
+/// Sets back the clock of every session, as if it had been so long ago.
+async fn age_sessions(console: &TestConsole, column: &str, millis: i64) {
+    use sqlx::Connection as _;
+    let url = format!("sqlite://{}", console.data.path().join("console.db").display());
+    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let sql = format!("UPDATE console_sessions SET {column} = {column} - {millis}");
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .execute(&mut database)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
+    let setup = Setup {
+        file: format!("[sessions]\nidle = \"10m\"\nabsolute = \"1h\"\n{SITES}"),
+        ..Setup::default()
+    };
+    let console = setup.start().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    age_sessions(&console, "last_seen_at", 9 * 60_000).await;
+    assert_eq!(
+        console.status(&dora, "/").await,
+        200,
+        "nine minutes are not ten, and this is a sign of life"
+    );
+    age_sessions(&console, "last_seen_at", 9 * 60_000).await;
+    assert_eq!(console.status(&dora, "/").await, 200);
+    age_sessions(&console, "last_seen_at", 11 * 60_000).await;
+    assert_eq!(console.status(&dora, "/").await, 303);
+    console.sign_in(&dora, "dora", PASSWORD).await;
+    age_sessions(&console, "expires_at", 61 * 60_000).await;
+    assert_eq!(console.status(&dora, "/").await, 303, "an hour is an hour");
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_locks_nobody_out() {
+    let console = Setup::default().start().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    let guesser = browser();
+    for _ in 0..10 {
+        assert_eq!(console.sign_in(&guesser, "dora", "guess").await.status(), 401);
+    }
+    // Now even the right password is not looked at, from a browser that nobody knows.
+    let response = console.sign_in(&guesser, "dora", PASSWORD).await;
+    assert_eq!(response.status(), 429);
+    assert!(response.headers().contains_key("retry-after"));
+    // An account that does not exist is slowed down all the same.
+    for _ in 0..10 {
+        console.sign_in(&guesser, "nobody", "guess").await;
+    }
+    assert_eq!(console.sign_in(&guesser, "nobody", "guess").await.status(), 429);
+    // Her own browser has signed her in before.
+    console.form(&dora, "/sign-out", &[]).await;
+    assert_eq!(console.sign_in(&dora, "dora", "slip of the finger").await.status(), 401);
+    assert_eq!(console.sign_in(&dora, "dora", PASSWORD).await.status(), 303);
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_has_to_wait() {
+    let console = Setup {
+        file: format!("trusted_proxies = [\"127.0.0.1\"]\n{SITES}"),
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    console.person("dora", Role::Viewer).await;
+    let from = |address: &str, name: String, password: &str| {
+        let request = browser()
+            .post(console.url("/sign-in"))
+            .header("x-forwarded-for", address);
+        request.form(&[("name", name.as_str()), ("password", password)]).send()
+    };
+    for guess in 0..50 {
+        let response = from("203.0.113.9", format!("name-{guess}"), "guess").await.unwrap();
+        assert_eq!(response.status(), 401, "{guess}");
+    }
+    assert_eq!(
+        from("203.0.113.9", "dora".to_owned(), PASSWORD).await.unwrap().status(),
+        429
+    );
+    assert_eq!(
+        from("198.51.100.7", "dora".to_owned(), PASSWORD)
+            .await
+            .unwrap()
+            .status(),
+        303
+    );
+}
+
+#[tokio::test]
+async fn who_is_disabled_is_out_at_once() {
+    let console = Setup::default().start().await;
+    let (dora, alma) = (
+        console.person("dora", Role::Deployer).await,
+        console.person("alma", Role::Admin).await,
+    );
+    let set = |name: &str, disabled: bool| {
+        let body = json!({ "name": name, "disabled": disabled });
+        alma.post(console.url("/api/internal/operators/disabled"))
+            .json(&body)
+            .send()
+    };
+    assert_eq!(set("dora", true).await.unwrap().status(), 200);
+    assert_eq!(console.status(&dora, "/").await, 303);
+    assert_eq!(console.sign_in(&dora, "dora", PASSWORD).await.status(), 401);
+    assert_eq!(set("dora", false).await.unwrap().status(), 200);
+    assert_eq!(console.sign_in(&dora, "dora", PASSWORD).await.status(), 303);
+    assert_eq!(set("ada", true).await.unwrap().status(), 200);
+    let last = refused(set("alma", true).await.unwrap(), 409, "conflict").await;
+    assert!(last["detail"].as_str().unwrap().contains("last admin"));
+}

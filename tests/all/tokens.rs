@@ -1,0 +1,118 @@
+//! The commands beside `serve`, as whoever runs them sees them.
+
+use crate::support::people::bearer;
+use crate::support::{SITES, TestConsole, binary, console, refused};
+use raxx_console::domain::Role;
+use std::process::{Command, Output};
+
+/// Runs a command on the console's own database, while the console serves.
+fn run(console: &TestConsole, arguments: &[&str]) -> Output {
+    let file = console.data.path().join("console.toml");
+    std::fs::write(&file, SITES).unwrap();
+    let url = format!("sqlite://{}", console.data.path().join("console.db").display());
+    Command::new(binary())
+        .args(arguments)
+        .env_clear()
+        .env("DATABASE_URL", url)
+        .env("CONSOLE_CONFIG", file)
+        .env("CONSOLE_URL", "https://console.example.com")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The refusal: one line, exit code 2.
+fn refuses(console: &TestConsole, arguments: &[&str], words: &[&str]) {
+    let output = run(console, arguments);
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(
+        words.iter().all(|word| line.contains(word)) && output.stdout.is_empty(),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_printed_alone_listed_without_its_text_and_revoked() {
+    let console = console().await;
+    console.person("dora", Role::Deployer).await;
+    let arguments = [
+        "token",
+        "create",
+        "--operator",
+        "dora",
+        "--site",
+        "docs",
+        "--expires",
+        "90d",
+        "--name",
+        "ci",
+    ];
+    let text = said(&run(&console, &arguments));
+    let token = text.strip_suffix('\n').unwrap();
+    assert!(
+        token.starts_with("rxc_") && token.len() == 47 && !token.contains(char::is_whitespace),
+        "{text}"
+    );
+    let script = bearer(token);
+    assert_eq!(console.status(&script, "/api/internal/board").await, 200);
+    let listed = said(&run(&console, &["token", "list"]));
+    let line = listed.lines().find(|line| line.contains("\tci\t")).unwrap();
+    assert!(
+        line.contains("dora") && line.contains("docs") && !listed.contains(token),
+        "{listed}"
+    );
+    let id = line.split('\t').next().unwrap();
+    said(&run(&console, &["token", "revoke", id]));
+    let response = script.get(console.url("/api/internal/board")).send().await.unwrap();
+    let refusal = refused(response, 401, "not-signed-in").await;
+    assert!(refusal["detail"].as_str().unwrap().contains("revoked"));
+    refuses(&console, &["token", "revoke", id], &["revoked before"]);
+    refuses(
+        &console,
+        &["token", "create", "--operator", "nobody"],
+        &["no operator `nobody`"],
+    );
+    refuses(
+        &console,
+        &["token", "create", "--operator", "dora", "--site", "nope"],
+        &["no site `nope`"],
+    );
+    refuses(
+        &console,
+        &["token", "create", "--operator", "dora", "--expires", "soon"],
+        &["--expires"],
+    );
+}
+
+#[tokio::test]
+async fn operators_are_added_listed_changed_and_kept_out() {
+    let console = console().await;
+    let link = said(&run(&console, &["operator", "add", "dora", "--role", "viewer"]));
+    let path = link.trim_end().strip_prefix("https://console.example.com").unwrap();
+    let dora = crate::support::people::browser();
+    let fields = [("password", crate::support::people::PASSWORD)];
+    assert_eq!(console.form(&dora, path, &fields).await.status(), 303);
+    assert!(said(&run(&console, &["operator", "list"])).contains("dora\tviewer\tpassword\n"));
+    said(&run(&console, &["operator", "role", "dora", "admin"]));
+    assert_eq!(console.status(&dora, "/people").await, 200, "at once");
+    said(&run(&console, &["operator", "disable", "dora"]));
+    assert_eq!(console.status(&dora, "/").await, 303);
+    assert!(said(&run(&console, &["operator", "list"])).contains("disabled since"));
+    said(&run(&console, &["operator", "enable", "dora"]));
+    assert!(said(&run(&console, &["operator", "reset", "dora"])).contains("/set-up/"));
+    refuses(&console, &["operator", "add", "DORA", "--role", "viewer"], &["already"]);
+    refuses(&console, &["operator", "add", " x", "--role", "viewer"], &["name"]);
+    refuses(
+        &console,
+        &["operator", "add", "x", "--role", "owner"],
+        &["viewer, deployer or admin"],
+    );
+    refuses(&console, &["operator", "role", "nobody", "viewer"], &["no operator"]);
+    said(&run(&console, &["operator", "role", "dora", "viewer"]));
+    refuses(&console, &["operator", "disable", "ada"], &["last admin"]);
+}
