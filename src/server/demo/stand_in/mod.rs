@@ -4,12 +4,16 @@
 //! the server's tests and the browser's tests all use this one.
 
 mod connection;
+mod gate;
 mod pages;
+mod plan;
 mod play;
 mod routes;
+mod runs;
 mod scenario;
 mod state;
 
+pub use gate::{Asked, Fault};
 pub use scenario::{Scenario, UnknownScenario};
 pub use state::{Dispatch, Run, RunStep};
 
@@ -137,6 +141,26 @@ impl StandIn {
     /// Every run, oldest first.
     pub fn runs(&self) -> Vec<Run> {
         self.shared.state().runs.clone()
+    }
+
+    /// Changes a run, where no one plays it.
+    pub fn change_run(&self, id: i64, change: impl FnOnce(&mut Run)) {
+        self.shared.state().change_run(id, change);
+    }
+
+    /// Deletes a run, as a person can on GitHub.
+    pub fn delete_run(&self, id: i64) {
+        self.shared.state().runs.retain(|run| run.id != id);
+    }
+
+    /// What is wrong with GitHub from now on while it is read; `None`: nothing.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.shared.state().fault = fault;
+    }
+
+    /// The last requests to GitHub's own routes, oldest first.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.state().asked.iter().cloned().collect()
     }
 
     /// Lets every dispatch that is held go on.

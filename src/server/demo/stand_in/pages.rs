@@ -67,8 +67,13 @@ pub(super) async fn run(State(ctx): State<Ctx>, Path((_, _, id)): Path<(String, 
             )
         })
         .collect();
+    let approve = if run.status == "waiting" {
+        format!("<form method=\"post\" action=\"/stand-in/approve/{id}\"><button>Approve</button></form>")
+    } else {
+        String::new()
+    };
     let body = format!(
-        "<p>{} of {}, from {}: <strong>{}</strong></p><ol>{steps}</ol><p><a href=\"/\">All runs</a></p>",
+        "<p>{} of {}, from {}: <strong>{}</strong></p>{approve}<ol>{steps}</ol><p><a href=\"/\">All runs</a></p>",
         escape(&run.title()),
         escape(&run.repository),
         escape(&run.git_ref),

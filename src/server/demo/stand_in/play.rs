@@ -1,11 +1,11 @@
 //! Plays runs: each step is a real script, run by the composite action's own `stream.sh`, and the milestones
 //! are told by its own `notify.sh`.
 
+use super::plan::{PlannedStep, plan};
 use super::state::{Run, RunStep};
 use super::{Scenario, Shared};
 use crate::domain::Timestamp;
 use crate::server::clock;
-use std::fmt::Write as _;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ impl Scripts {
 
 /// Begins to play a run in the background, if this stand-in plays.
 pub(super) fn begin(shared: Arc<Shared>, run: Run) {
-    if !shared.play || run.scenario == Scenario::Queued {
+    if !shared.play || !run.is_played() {
         return;
     }
     let stop = shared.stop.clone();
@@ -80,6 +80,9 @@ impl Player {
     async fn play(self) {
         // A runner takes its time to pick the job up, and a dispatch is answered before it does.
         tokio::time::sleep(self.pace() * 3).await;
+        if self.run.scenario == Scenario::Replaced {
+            return self.be_replaced().await;
+        }
         self.shared
             .state()
             .change_run(self.run.id, |run| run.status = "in_progress");
@@ -87,6 +90,9 @@ impl Player {
         let mut conclusion = "success";
         for (index, step) in plan(&self.run).into_iter().enumerate() {
             conclusion = self.play_step(index, &step).await;
+            if index == 1 && self.vanishes().await {
+                return;
+            }
             if conclusion != "success" {
                 break;
             }
@@ -98,13 +104,43 @@ impl Player {
         });
     }
 
+    /// A newer run takes the place of a pending one, which never began: nobody calls back.
+    async fn be_replaced(&self) {
+        let cancelled = self.run.cancel.cancelled();
+        let _replaced_or_cancelled = tokio::time::timeout(self.pace() * 20, cancelled).await;
+        let note = "Canceling since a higher priority waiting request for 'deploy' exists";
+        self.shared
+            .state()
+            .change_run(self.run.id, |run| run.conclude("cancelled", Some(note)));
+    }
+
+    /// Whether the run ends here without a word: its runner dies, or it is deleted.
+    async fn vanishes(&self) -> bool {
+        match self.run.scenario {
+            Scenario::Deleted => self.shared.state().runs.retain(|run| run.id != self.run.id),
+            Scenario::DeadRunner => {
+                // GitHub waits for a word of the runner before it gives it up.
+                tokio::time::sleep(self.pace() * 50).await;
+                let note = "The self-hosted runner lost communication with the server.";
+                self.shared
+                    .state()
+                    .change_run(self.run.id, |run| run.conclude("failure", Some(note)));
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// Runs one step to its end, or until the run is cancelled; its conclusion.
     async fn play_step(&self, index: usize, step: &PlannedStep) -> &'static str {
         self.begin_step(step.name);
         let script = step.script(self.pace());
         let mut command = self.command("stream.sh");
         command.args(["--step", step.name, "--", "bash", "-c", &script]);
-        let cancelled_here = self.run.scenario == Scenario::Cancelled && index == 1;
+        let cut_short = matches!(
+            self.run.scenario,
+            Scenario::Cancelled | Scenario::DeadRunner | Scenario::Deleted
+        ) && index == 1;
         let Ok(mut child) = command.spawn() else {
             return "failure";
         };
@@ -115,10 +151,12 @@ impl Player {
                 if ended.is_ok_and(|status| status.success()) { "success" } else { "failure" }
             }
             () = self.run.cancel.cancelled() => "cancelled",
-            () = tokio::time::sleep(self.pace() * 4), if cancelled_here => "cancelled",
+            () = tokio::time::sleep(self.pace() * 4), if cut_short => "cancelled",
         };
         drop(group);
-        self.end_step(conclusion);
+        if !(cut_short && self.run.scenario == Scenario::DeadRunner) {
+            self.end_step(conclusion);
+        }
         conclusion
     }
 
@@ -187,7 +225,7 @@ impl Player {
     }
 
     fn pace(&self) -> Duration {
-        if self.run.scenario == Scenario::Slow {
+        if self.run.scenario.is_slow() {
             self.shared.pace * SLOWLY
         } else {
             self.shared.pace
@@ -208,91 +246,3 @@ impl Drop for ProcessGroup {
         }
     }
 }
-
-/// A step and what it prints, a line a beat. A last line that begins with `!` ends the step with an error.
-struct PlannedStep {
-    name: &'static str,
-    lines: Vec<String>,
-}
-
-impl PlannedStep {
-    fn script(&self, beat: Duration) -> String {
-        let mut script = String::new();
-        for line in &self.lines {
-            let (text, fails) = line
-                .strip_prefix('!')
-                .map_or((line.as_str(), false), |text| (text, true));
-            // Our own lines have no quote in them. Writing to a String cannot fail.
-            let _ = write!(script, "sleep {}; printf '%b\\n' '{text}'; ", beat.as_secs_f64());
-            if fails {
-                script.push_str("exit 1; ");
-            }
-        }
-        script
-    }
-}
-
-fn plan(run: &Run) -> Vec<PlannedStep> {
-    let step = |name, lines: &[&str]| PlannedStep {
-        name,
-        lines: lines.iter().map(|&line| line.to_owned()).collect(),
-    };
-    let check_out = step(
-        "Check out",
-        &[
-            "Syncing repository",
-            &format!("Checking out {}", run.git_ref),
-            "\\e[32mDone\\e[0m",
-        ],
-    );
-    let (build, publish, check) = match run.workflow.as_str() {
-        "deploy-heroku.yml" => ("Build image", "Release", "Smoke test"),
-        "deploy-console.yml" => ("Build binary", "Install and restart", "Wait until ready"),
-        _ => ("Build pages", "Publish pages", "Check the address"),
-    };
-    let build = step(build, &BUILD_LINES);
-    let publish = step(publish, &PUBLISH_LINES);
-    let check = step(
-        check,
-        if run.scenario == Scenario::Fail {
-            &FAILING_LINES
-        } else {
-            &CHECK_LINES
-        },
-    );
-    vec![check_out, build, publish, check]
-}
-
-const BUILD_LINES: [&str; 9] = [
-    "\\e[1mBuilding for production\\e[0m",
-    "[1/5] Resolving dependencies",
-    "[2/5] Fetching 214 packages",
-    "[3/5] Compiling",
-    "\\e[33mwarning: unused variable: retries\\e[0m",
-    "[4/5] Optimising assets",
-    "[5/5] Writing the artefact",
-    "Artefact: 41.7 MiB",
-    "\\e[32mBuild finished\\e[0m",
-];
-const PUBLISH_LINES: [&str; 7] = [
-    "Uploading 41.7 MiB",
-    " 25%",
-    " 50%",
-    " 75%",
-    "100%",
-    "Switching traffic to the new release",
-    "\\e[32mReleased v128\\e[0m",
-];
-const CHECK_LINES: [&str; 4] = [
-    "GET /health",
-    "try 1: 503, starting",
-    "try 2: 200 in 84 ms",
-    "\\e[32mHealthy\\e[0m",
-];
-const FAILING_LINES: [&str; 5] = [
-    "GET /health",
-    "try 1: 503, starting",
-    "try 2: 503, starting",
-    "try 3: 503, starting",
-    "!\\e[31mError: /health still answers 503 after 3 tries\\e[0m",
-];

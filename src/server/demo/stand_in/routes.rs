@@ -2,16 +2,16 @@
 
 use super::connection::Cut;
 use super::state::{Dispatch, Run};
-use super::{Scenario, Shared, UnknownScenario, pages, play};
+use super::{Scenario, Shared, UnknownScenario, gate, pages, play, runs};
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Form, Path, Query, State};
+use axum::extract::{ConnectInfo, Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::io::ReaderStream;
@@ -29,15 +29,12 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         shared,
         base: format!("http://{addr}"),
     };
-    Router::new()
+    runs::routes()
         .route(
             "/repos/{owner}/{repo}/actions/workflows/{file}/dispatches",
             post(dispatch),
         )
-        .route("/repos/{owner}/{repo}/actions/workflows/{file}/runs", get(list_runs))
-        .route("/repos/{owner}/{repo}/actions/runs/{id}", get(read_run))
-        .route("/repos/{owner}/{repo}/actions/runs/{id}/jobs", get(list_jobs))
-        .route("/repos/{owner}/{repo}/actions/runs/{id}/cancel", post(cancel))
+        .route_layer(from_fn_with_state(ctx.clone(), gate::gate))
         // For people
         .route("/", get(pages::overview))
         .route("/{owner}/{repo}/actions/runs/{id}", get(pages::run))
@@ -46,6 +43,8 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         .route("/stand-in/scenario", post(choose_scenario))
         .route("/stand-in/scenario/form", post(choose_scenario_by_form))
         .route("/stand-in/health", post(choose_health))
+        .route("/stand-in/approve/{id}", post(runs::approve))
+        .route("/stand-in/logs/{id}", get(runs::log))
         .route("/health/{slug}", get(health))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not Found") })
         .with_state(ctx)
@@ -70,9 +69,6 @@ async fn dispatch(
 ) -> Response {
     if !headers.contains_key(header::USER_AGENT) {
         return refusal(StatusCode::FORBIDDEN, "Request forbidden by administrative rules.");
-    }
-    if !is_authorized(&headers) {
-        return refusal(StatusCode::UNAUTHORIZED, "Bad credentials");
     }
     let Ok(body) = serde_json::from_slice::<DispatchBody>(&body) else {
         return refusal(StatusCode::UNPROCESSABLE_ENTITY, "Invalid request.");
@@ -145,6 +141,8 @@ fn refused(dispatch: &Dispatch) -> Option<Response> {
             );
             ([(header::RETRY_AFTER, "30")], refusal).into_response()
         }
+        S::RateLimited => gate::rate_limited(120),
+        S::SecondaryLimit => gate::secondary_limit(60),
         S::Error500 => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
         S::Error502 => (StatusCode::BAD_GATEWAY, "<html><h1>502 Bad Gateway</h1></html>").into_response(),
         S::Redirect => Redirect::temporary("/elsewhere").into_response(),
@@ -174,71 +172,6 @@ fn accepted(ctx: &Ctx, run: &Run) -> Response {
 fn endless() -> Response {
     let spaces = ReaderStream::new(tokio::io::repeat(b' '));
     ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(spaces)).into_response()
-}
-
-async fn list_runs(
-    State(ctx): State<Ctx>,
-    Path((owner, repo, workflow)): Path<(String, String, String)>,
-    Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-) -> Response {
-    if !is_authorized(&headers) {
-        return refusal(StatusCode::UNAUTHORIZED, "Bad credentials");
-    }
-    let per_page = query
-        .get("per_page")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(30_usize)
-        .min(100);
-    let repository = format!("{owner}/{repo}");
-    let state = ctx.shared.state();
-    let runs: Vec<Value> = state
-        .runs
-        .iter()
-        .rev()
-        .filter(|run| run.workflow == workflow && run.repository == repository)
-        .map(|run| run.to_json(&ctx.base))
-        .collect();
-    Json(json!({ "total_count": runs.len(), "workflow_runs": runs[..runs.len().min(per_page)] })).into_response()
-}
-
-async fn read_run(
-    State(ctx): State<Ctx>,
-    Path((_, _, id)): Path<(String, String, i64)>,
-    headers: HeaderMap,
-) -> Response {
-    with_run(&ctx, id, &headers, |run| Json(run.to_json(&ctx.base)).into_response())
-}
-
-async fn list_jobs(
-    State(ctx): State<Ctx>,
-    Path((_, _, id)): Path<(String, String, i64)>,
-    headers: HeaderMap,
-) -> Response {
-    with_run(&ctx, id, &headers, |run| {
-        Json(json!({ "total_count": 1, "jobs": [run.job_to_json(&ctx.base)] })).into_response()
-    })
-}
-
-async fn cancel(State(ctx): State<Ctx>, Path((_, _, id)): Path<(String, String, i64)>, headers: HeaderMap) -> Response {
-    with_run(&ctx, id, &headers, |run| {
-        if run.conclusion.is_some() {
-            return refusal(StatusCode::CONFLICT, "Cannot cancel a workflow run that is completed.");
-        }
-        run.cancel.cancel();
-        (StatusCode::ACCEPTED, Json(json!({}))).into_response()
-    })
-}
-
-fn with_run(ctx: &Ctx, id: i64, headers: &HeaderMap, answer: impl FnOnce(&Run) -> Response) -> Response {
-    if !is_authorized(headers) {
-        return refusal(StatusCode::UNAUTHORIZED, "Bad credentials");
-    }
-    let state = ctx.shared.state();
-    match state.runs.iter().find(|run| run.id == id) {
-        Some(run) => answer(run),
-        None => refusal(StatusCode::NOT_FOUND, "Not Found"),
-    }
 }
 
 async fn dispatches(State(ctx): State<Ctx>) -> Response {
@@ -292,7 +225,7 @@ async fn health(State(ctx): State<Ctx>, Path(slug): Path<String>) -> Response {
 }
 
 /// GitHub's `basic-error`.
-fn refusal(status: StatusCode, message: &str) -> Response {
+pub(super) fn refusal(status: StatusCode, message: &str) -> Response {
     let body = json!({
         "message": message,
         "documentation_url": "https://docs.github.com/rest",
@@ -301,12 +234,12 @@ fn refusal(status: StatusCode, message: &str) -> Response {
     (status, Json(body)).into_response()
 }
 
-fn is_authorized(headers: &HeaderMap) -> bool {
+pub(super) fn is_authorized(headers: &HeaderMap) -> bool {
     text(headers, "authorization")
         .is_some_and(|value| value.strip_prefix("Bearer ").is_some_and(|token| !token.is_empty()))
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -46,6 +46,10 @@ scenarios! {
     Refuse404 = "refuse-404",
     /// Not now: 429, with Retry-After.
     Refuse429 = "refuse-429",
+    /// Refused: 403, the rate limit is used up for two minutes.
+    RateLimited = "rate-limited",
+    /// Refused: 403, the secondary rate limit is exceeded, with Retry-After.
+    SecondaryLimit = "secondary-limit",
     /// Answers 500; no run starts.
     Error500 = "error-500",
     /// Answers 502; no run starts.
@@ -66,12 +70,40 @@ scenarios! {
     Silent = "silent",
     /// Accepts; the run stays queued.
     Queued = "queued",
+    /// Accepts; the run waits for an approval.
+    Approval = "approval",
+    /// Accepts; the run is pending until a newer one takes its place, and is then cancelled.
+    Replaced = "replaced",
+    /// Accepts; the runner dies in the middle of a step, and GitHub notices a while later.
+    DeadRunner = "dead-runner",
+    /// Accepts; the run is deleted halfway.
+    Deleted = "deleted",
+    /// The run succeeds slowly; a cancel is answered 409.
+    CancelRefused = "cancel-refused",
+    /// The run succeeds slowly; a cancel is taken and has no effect, only force has.
+    Deaf = "deaf",
     /// Answers 200 with something that is not JSON.
     NotJson = "not-json",
     /// Answers 200 with a body that does not end.
     Huge = "huge",
     /// Answers 307 to another address.
     Redirect = "redirect",
+}
+
+impl Scenario {
+    /// The status that a run begins with.
+    pub(super) const fn first_status(self) -> &'static str {
+        match self {
+            Self::Approval => "waiting",
+            Self::Replaced => "pending",
+            _ => "queued",
+        }
+    }
+
+    /// Whether a beat takes ten times as long.
+    pub(super) const fn is_slow(self) -> bool {
+        matches!(self, Self::Slow | Self::CancelRefused | Self::Deaf)
+    }
 }
 
 /// There is no scenario by this name.

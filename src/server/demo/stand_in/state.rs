@@ -1,15 +1,18 @@
 //! What the stand-in remembers.
 
 use super::Scenario;
+use super::gate::{Asked, Fault};
 use crate::domain::Timestamp;
 use crate::server::clock;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use tokio_util::sync::CancellationToken;
 
 /// Run ids begin where GitHub's are these days: beyond 32 bits.
 const FIRST_RUN: i64 = 17_000_000_001;
+/// A job's id, and its check run's, is its run's and so much more.
+pub(super) const JOB_IDS: i64 = 1_000_000;
 /// Every branch of the stand-in's repositories stands at this commit.
 const HEAD_SHA: &str = "9f2c4e7a1b3d5f60718293a4b5c6d7e8f9012345";
 
@@ -46,10 +49,16 @@ pub struct Run {
     pub deploy_id: String,
     /// What is done with it.
     pub scenario: Scenario,
-    /// `queued`, `in_progress` or `completed`.
+    /// `queued`, `pending`, `waiting`, `in_progress` or `completed`.
     pub status: &'static str,
-    /// `success`, `failure` or `cancelled`, once completed.
+    /// `success`, `failure`, `cancelled` and others, once completed.
     pub conclusion: Option<&'static str>,
+    /// What GitHub notes on its job as failures.
+    pub annotations: Vec<String>,
+    /// Its job's log, as GitHub keeps it once the job has ended.
+    pub log: String,
+    /// Left out of lists, though it can be read by its id: GitHub's lists come late at times.
+    pub hidden: bool,
     /// When it was dispatched.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -79,6 +88,9 @@ pub(super) struct State {
     pub(super) runs: Vec<Run>,
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) health: HashMap<String, u16>,
+    pub(super) fault: Option<Fault>,
+    pub(super) asked: VecDeque<Asked>,
+    next_run: i64,
     chosen: HashMap<String, Scenario>,
     default: Scenario,
 }
@@ -89,6 +101,9 @@ impl State {
             runs: Vec::new(),
             dispatches: Vec::new(),
             health: HashMap::new(),
+            fault: None,
+            asked: VecDeque::new(),
+            next_run: FIRST_RUN,
             chosen: HashMap::new(),
             default,
         }
@@ -123,7 +138,8 @@ impl State {
 
     /// A new run for the newest dispatch.
     pub(super) fn start_run(&mut self, repository: &str, dispatch: &Dispatch) -> Run {
-        let id = FIRST_RUN + i64::try_from(self.runs.len()).unwrap_or_default();
+        let id = self.next_run;
+        self.next_run += 1;
         let deploy_id = dispatch
             .inputs
             .get("console_deploy_id")
@@ -138,8 +154,11 @@ impl State {
             git_ref: dispatch.git_ref.clone(),
             deploy_id,
             scenario: dispatch.scenario,
-            status: "queued",
+            status: dispatch.scenario.first_status(),
             conclusion: None,
+            annotations: Vec::new(),
+            log: String::new(),
+            hidden: false,
             created_at: now,
             updated_at: now,
             steps: Vec::new(),
@@ -147,6 +166,15 @@ impl State {
         };
         self.runs.push(run.clone());
         run
+    }
+
+    /// Remembers a request; how many of those that are remembered cost something of the rate limit.
+    pub(super) fn remember(&mut self, asked: Asked, most: usize) -> usize {
+        if self.asked.len() >= most {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(asked);
+        self.asked.iter().filter(|asked| asked.status != 304).count()
     }
 
     /// Changes a run, if it is there.
@@ -159,6 +187,17 @@ impl State {
 }
 
 impl Run {
+    /// Ends it, and the step that it was in, with this conclusion and what GitHub notes about it.
+    pub fn conclude(&mut self, conclusion: &'static str, note: Option<&str>) {
+        (self.status, self.conclusion) = ("completed", Some(conclusion));
+        self.annotations.extend(note.map(str::to_owned));
+    }
+
+    /// Whether it is a run that somebody plays, where runs are played.
+    pub(super) fn is_played(&self) -> bool {
+        !matches!(self.scenario, Scenario::Queued | Scenario::Approval)
+    }
+
     /// What `run-name` makes of the deploy's id.
     pub fn title(&self) -> String {
         let name = self.workflow.trim_end_matches(".yml").trim_end_matches(".yaml");
@@ -196,8 +235,11 @@ impl Run {
         })
     }
 
-    /// GitHub's `job`: a run has one here.
-    pub(super) fn job_to_json(&self, base: &str) -> Value {
+    /// GitHub's `job`s: a run has one here, and none before its turn in its concurrency group.
+    pub(super) fn jobs_to_json(&self, base: &str) -> Vec<Value> {
+        if self.status == "pending" {
+            return Vec::new();
+        }
         let steps = self.steps.iter().enumerate().map(|(index, step)| {
             json!({
                 "name": step.name,
@@ -208,18 +250,23 @@ impl Run {
                 "completed_at": step.completed_at,
             })
         });
-        json!({
-            "id": self.id + 1_000_000,
+        let id = self.id + JOB_IDS;
+        vec![json!({
+            "id": id,
             "run_id": self.id,
             "run_attempt": 1,
             "name": "deploy",
             "status": self.status,
             "conclusion": self.conclusion,
             "head_sha": HEAD_SHA,
-            "html_url": self.html_url(base),
+            "html_url": format!("{}/job/{id}", self.html_url(base)),
+            "check_run_url": format!("{base}/repos/{}/check-runs/{id}", self.repository),
+            "created_at": self.created_at,
+            // GitHub gives this moment to jobs that have not begun, too.
             "started_at": self.created_at,
             "completed_at": self.conclusion.map(|_| self.updated_at),
+            "runner_name": self.steps.first().map(|_| "runner-1"),
             "steps": steps.collect::<Vec<_>>(),
-        })
+        })]
     }
 }
