@@ -13,8 +13,8 @@ pub use codec::{RawJson, WholeBody};
 pub use error::ApiError;
 
 use crate::domain::{
-    Account, AuditPage, Board, DeployPage, DeployRecord, DeployRequest, NewToken, OneTimeLink, Operator, OperatorName,
-    ReportAnswer, Role, SiteHistory, Slug,
+    Account, AuditPage, Board, CancelRequest, DeployPage, DeployRecord, DeployRequest, NewToken, OneTimeLink, Operator,
+    OperatorName, OverrideRequest, ReportAnswer, Role, SiteHistory, Slug,
 };
 use leptos::server;
 use server_fn::codec::{GetUrl, Json, Post};
@@ -39,6 +39,28 @@ pub async fn create_deploy(request: DeployRequest) -> Result<DeployRecord, ApiEr
 #[server(name = GetDeploy, prefix = "/api/internal", endpoint = "deploy", input = GetUrl, output = Json)]
 pub async fn get_deploy(id: String, after: Option<String>) -> Result<DeployRecord, ApiError> {
     crate::server::router::calls::read(id, after).await
+}
+
+/// Puts the wish to stop a deploy on record and takes it to GitHub.
+///
+/// `POST /api/internal/deploys/{id}/cancel` is this function by another path.
+///
+/// # Errors
+/// 404 no such deploy, 409 it cannot be stopped now, 502 GitHub did not take the wish.
+#[server(name = CancelDeploy, prefix = "/api/internal", endpoint = "cancel", input = Json, output = Json)]
+pub async fn cancel_deploy(id: String, request: CancelRequest) -> Result<DeployRecord, ApiError> {
+    crate::server::router::calls::cancel(id, request).await
+}
+
+/// Closes by hand a deploy that nobody else can tell the end of.
+///
+/// `POST /api/internal/deploys/{id}/override` is this function by another path.
+///
+/// # Errors
+/// 404 no such deploy, 409 its state does not allow it or not yet, 422 a bad reason.
+#[server(name = OverrideDeploy, prefix = "/api/internal", endpoint = "override", input = Json, output = Json)]
+pub async fn override_deploy(id: String, request: OverrideRequest) -> Result<DeployRecord, ApiError> {
+    crate::server::router::calls::override_state(id, request).await
 }
 
 /// The whole board, so that a page asks once however many tiles it shows.

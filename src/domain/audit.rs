@@ -18,6 +18,10 @@ pub enum AuditAction {
     DeployRequested,
     /// A request to deploy was refused.
     DeployRefused,
+    /// Somebody asked to stop a deploy.
+    CancelRequested,
+    /// A deploy was closed by hand.
+    DeployClosed,
     /// Somebody asked for what their role does not allow.
     AccessRefused,
     /// An API token was made.
@@ -40,13 +44,15 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
         Self::SessionEnded,
         Self::DeployRequested,
         Self::DeployRefused,
+        Self::CancelRequested,
+        Self::DeployClosed,
         Self::AccessRefused,
         Self::TokenCreated,
         Self::TokenRevoked,
@@ -67,6 +73,8 @@ impl AuditAction {
             Self::SessionEnded => "session_ended",
             Self::DeployRequested => "deploy_requested",
             Self::DeployRefused => "deploy_refused",
+            Self::CancelRequested => "cancel_requested",
+            Self::DeployClosed => "deploy_closed",
             Self::AccessRefused => "access_refused",
             Self::TokenCreated => "token_created",
             Self::TokenRevoked => "token_revoked",

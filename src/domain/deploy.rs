@@ -1,9 +1,12 @@
-use super::{Site, Slug, Step, StepTrace, Timestamp};
+use super::{Blocker, ListedSteps, Site, Slug, Step, StepTrace, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
+
+/// How long GitHub has for a plain cancel before force is offered, in milliseconds.
+const FORCE_AFTER_MS: i64 = 60_000;
 
 /// The id of a deploy: a UUIDv7, so ids sort by the time they were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -217,6 +220,12 @@ pub struct Deploy {
     pub confirmed_by: Option<ConfirmedBy>,
     /// An operator asked to stop it; evidence of that is still to come.
     pub cancel_requested: bool,
+    /// When GitHub took the wish to stop it.
+    pub cancel_sent_at: Option<Timestamp>,
+    /// An operator asked to stop it by force, after the plain wish did not help.
+    pub cancel_forced: bool,
+    /// What keeps the run from going on, where GitHub says that something does.
+    pub blocked_by: Option<Blocker>,
     /// Something authentic disagreed with the finished state.
     pub conclusion_conflict: bool,
     /// What the console wants an operator to know about the present state.
@@ -228,6 +237,13 @@ pub struct Deploy {
     /// What the reports said of each step, from which [`Self::steps`] is drawn. The server's alone.
     #[serde(skip)]
     pub traces: Vec<StepTrace>,
+    /// What GitHub's API last listed as the run's steps. The server's alone.
+    #[serde(skip)]
+    pub listed_steps: Option<ListedSteps>,
+    /// When GitHub's API said how the run had ended: since then nothing more is to be learned of it. The server's
+    /// alone.
+    #[serde(skip)]
+    pub concluded_at: Option<Timestamp>,
 }
 
 impl Deploy {
@@ -253,17 +269,45 @@ impl Deploy {
             run_url: None,
             confirmed_by: None,
             cancel_requested: false,
+            cancel_sent_at: None,
+            cancel_forced: false,
+            blocked_by: None,
             conclusion_conflict: false,
             notice: None,
             steps: Vec::new(),
             failure: None,
             traces: Vec::new(),
+            listed_steps: None,
+            concluded_at: None,
         }
     }
 
     /// Whether it still holds its site.
     pub const fn is_active(&self) -> bool {
         self.state.is_active()
+    }
+
+    /// When anything was last heard of it; before that, when the console last did something about it.
+    pub fn last_word_at(&self) -> Timestamp {
+        let by_us = self.dispatched_at.unwrap_or(self.requested_at);
+        self.last_heard_at.map_or(by_us, |heard| heard.max(by_us))
+    }
+
+    /// From when on the run may be stopped by force: a minute after GitHub took the plain wish.
+    pub fn force_offered_at(&self) -> Option<Timestamp> {
+        let sent_at = self
+            .cancel_sent_at
+            .filter(|_| self.is_active() && !self.cancel_forced)?;
+        Some(sent_at.plus_millis(FORCE_AFTER_MS))
+    }
+
+    /// The finished states that an operator may vouch for: where nobody else can say how it ended.
+    pub const fn closable_as(&self) -> &'static [State] {
+        match self.state {
+            State::Lost => &[State::Succeeded, State::Failed, State::Cancelled],
+            State::DispatchUnknown => &[State::DispatchFailed],
+            _ => &[],
+        }
     }
 
     /// Draws [`Self::steps`] anew from the traces and the state, as after loading both from the database.

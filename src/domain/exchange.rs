@@ -23,6 +23,25 @@ pub struct DeployRequest {
     pub inputs: BTreeMap<String, String>,
 }
 
+/// How a deploy is to be stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelRequest {
+    /// Whether GitHub shall stop it without letting the run tidy up; only after a plain cancel did not help.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What an operator vouches for when a deploy is closed by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverrideRequest {
+    /// The finished state.
+    pub state: State,
+    /// How the operator knows, for the record. 1 to 500 characters.
+    pub reason: String,
+}
+
 /// What a callback is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportAnswer {

@@ -10,6 +10,7 @@ mod confirmation;
 mod deploy;
 mod exchange;
 mod log;
+mod observation;
 mod operator;
 mod refusal;
 mod report;
@@ -23,9 +24,11 @@ pub use board::{Board, DeployPage, DeployRecord, Health, HealthStatus, Tile, Tim
 pub use confirmation::{Confirmation, ConfirmationMismatch};
 pub use deploy::{ConfirmedBy, Deploy, DeployId, Failure, Run, State};
 pub use exchange::{
-    About, Account, DeployRequest, Gate, NewToken, OneTimeLink, ReportAnswer, ReportResult, SiteHistory,
+    About, Account, CancelRequest, DeployRequest, Gate, NewToken, OneTimeLink, OverrideRequest, ReportAnswer,
+    ReportResult, SiteHistory,
 };
 pub use log::{InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail};
+pub use observation::{Blocker, GuardedEnvironment, Holder, ListedSteps, Observation, Observed};
 pub use operator::{
     Caller, InvalidName, InvalidRole, NoDeploy, Operator, OperatorId, OperatorName, Role, SessionInfo, SignInWay,
     TokenInfo, TokenScope,

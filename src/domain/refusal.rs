@@ -57,6 +57,9 @@ pub enum Problem {
     /// An id was used before for something else.
     #[serde(rename = "urn:raxx-console:problem:conflict")]
     Conflict,
+    /// The deploy is not in a state for that, or not yet.
+    #[serde(rename = "urn:raxx-console:problem:not-now")]
+    NotNow,
     /// The body is larger than the route takes.
     #[serde(rename = "urn:raxx-console:problem:too-large")]
     TooLarge,
@@ -75,6 +78,9 @@ pub enum Problem {
     /// The console failed; the reason is in its log.
     #[serde(rename = "urn:raxx-console:problem:internal")]
     Internal,
+    /// GitHub did not do what the console asked of it.
+    #[serde(rename = "urn:raxx-console:problem:github")]
+    Github,
     /// The database is busy, or the console is stopping.
     #[serde(rename = "urn:raxx-console:problem:unavailable")]
     Unavailable,
@@ -96,12 +102,14 @@ impl Problem {
             Self::MethodNotAllowed => (405, "This route does not take that method"),
             Self::AlreadyActive => (409, "A deploy is active already"),
             Self::Conflict => (409, "It was used before for something else"),
+            Self::NotNow => (409, "That cannot be done now"),
             Self::TooLarge => (413, "The body is too large"),
             Self::UnsupportedMediaType => (415, "The body must be JSON"),
             Self::ConfirmationMismatch => (422, "The confirmation does not match"),
             Self::Invalid => (422, "A value cannot be taken"),
             Self::TooManyRequests => (429, "Too many requests"),
             Self::Internal => (500, "The console failed"),
+            Self::Github => (502, "GitHub did not do it"),
             Self::Unavailable => (503, "The console is busy"),
             Self::Unreachable => (0, "The console cannot be reached"),
         }

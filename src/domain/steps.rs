@@ -3,6 +3,9 @@
 //! A report says only "the job is at this step now". So for each step of a job we keep the span of
 //! its sequence numbers, which does not depend on the order of arrival, and derive the rest: a step is
 //! over when a later one of its job has begun, or the deploy has finished.
+//!
+//! GitHub's API lists steps with their exact times, but knows them later than reports do. So its list stands
+//! in place of all that was reported before it was read, and what is reported afterwards comes after it.
 
 use super::{Deploy, Report, State, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -76,9 +79,26 @@ pub(super) fn trace(traces: &mut Vec<StepTrace>, report: &Report, at: Timestamp)
     traces.sort_by(|a, b| (a.first_seq, &a.job, &a.name).cmp(&(b.first_seq, &b.job, &b.name)));
 }
 
-/// Draws the public steps from the traces and the deploy's state.
+/// Draws the public steps from what is known of them and the deploy's state.
 pub(super) fn draw(deploy: &Deploy) -> Vec<Step> {
-    let traces = &deploy.traces;
+    let Some(listed) = &deploy.listed_steps else {
+        return draw_traces(deploy, &deploy.traces);
+    };
+    let is_news =
+        |trace: &&StepTrace| trace.heard_at > listed.at && listed.steps.iter().all(|step| step.name != trace.name);
+    let news: Vec<StepTrace> = deploy.traces.iter().filter(is_news).cloned().collect();
+    let next_began = news.first().map(|trace| trace.heard_at);
+    let listed = listed.steps.iter().cloned().map(|mut step| {
+        if step.status == StepStatus::Running && (next_began.is_some() || !deploy.is_active()) {
+            step.status = status(deploy, &step.name, next_began.is_some());
+            step.finished_at = next_began.or(deploy.finished_at);
+        }
+        step
+    });
+    listed.chain(draw_traces(deploy, &news)).collect()
+}
+
+fn draw_traces(deploy: &Deploy, traces: &[StepTrace]) -> Vec<Step> {
     traces
         .iter()
         .enumerate()
@@ -89,7 +109,7 @@ pub(super) fn draw(deploy: &Deploy) -> Vec<Step> {
                 .or(deploy.finished_at);
             Step {
                 name: trace.name.clone(),
-                status: status(deploy, trace, next.is_some()),
+                status: status(deploy, &trace.name, next.is_some()),
                 started_at: Some(trace.heard_at),
                 finished_at: ended,
             }
@@ -97,10 +117,10 @@ pub(super) fn draw(deploy: &Deploy) -> Vec<Step> {
         .collect()
 }
 
-fn status(deploy: &Deploy, trace: &StepTrace, followed: bool) -> StepStatus {
+fn status(deploy: &Deploy, name: &str, followed: bool) -> StepStatus {
     let failed = deploy.failure.as_ref().and_then(|failure| failure.step.as_deref());
     match deploy.state {
-        State::Failed if failed == Some(&trace.name) => StepStatus::Failed,
+        State::Failed if failed == Some(name) => StepStatus::Failed,
         _ if followed => StepStatus::Succeeded,
         State::Succeeded => StepStatus::Succeeded,
         State::Failed => StepStatus::Unknown,

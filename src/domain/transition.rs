@@ -5,12 +5,15 @@
 //!                 ├→ dispatch_failed (GitHub refused)
 //!                 └→ dispatch_unknown (no answer) → queued | running
 //!                        queued | running → lost → finished
+//!                        lost | dispatch_unknown → closed by hand
 //! ```
 //!
 //! Three rules hold whatever arrives, in whatever order: the rank of a state only rises, a finished
 //! state never changes, and evidence that comes too late and disagrees is marked, not believed.
 
-use super::{ConfirmedBy, Deploy, Failure, Report, ReportStatus, Run, State, Timestamp, steps};
+mod observing;
+
+use super::{ConfirmedBy, Deploy, Failure, Observation, Observed, Report, ReportStatus, Run, State, Timestamp, steps};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened to a deploy.
@@ -40,39 +43,30 @@ pub enum Event {
     /// A signed callback.
     Reported(Report),
     /// GitHub's API says how the bound run stands.
-    Observed {
-        /// The attempt that GitHub speaks of.
-        attempt: i64,
-        /// What it says.
-        status: Observed,
-    },
+    Observed(Observation),
     /// Nothing was heard for longer than the site allows, and GitHub cannot say.
-    WentSilent,
+    WentSilent {
+        /// How long it was silent, and why GitHub cannot say.
+        reason: String,
+    },
     /// An operator asked to stop it.
     CancelRequested {
         /// Who.
         operator: String,
+        /// Whether by force, after the plain wish did not help.
+        force: bool,
     },
+    /// GitHub took the wish to stop the run.
+    CancelSent,
     /// An operator closed it by hand.
     Overridden {
         /// Who.
         operator: String,
         /// The finished state that the operator vouches for.
         state: State,
+        /// How the operator knows.
+        reason: String,
     },
-}
-
-/// GitHub's `status` and `conclusion` of a run, mapped to ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observed {
-    /// `in_progress`.
-    Running,
-    /// Concluded `success`.
-    Succeeded,
-    /// Concluded in any other way but `cancelled`.
-    Failed(Failure),
-    /// Concluded `cancelled`.
-    Cancelled,
 }
 
 /// Who or what caused a transition.
@@ -116,10 +110,11 @@ pub fn apply(mut deploy: Deploy, event: &Event, at: Timestamp) -> (Deploy, Effec
         Event::Unanswered { reason } => unanswered(&mut deploy, reason),
         Event::Found(run) => found(&mut deploy, run, at),
         Event::Reported(report) => reported(&mut deploy, report, at),
-        Event::Observed { attempt, status } => observed(&mut deploy, *attempt, status, at),
-        Event::WentSilent => went_silent(&mut deploy),
-        Event::CancelRequested { .. } => cancel_requested(&mut deploy, at),
-        Event::Overridden { state, .. } => overridden(&mut deploy, *state, at),
+        Event::Observed(observation) => observing::observed(&mut deploy, observation, at),
+        Event::WentSilent { reason } => went_silent(&mut deploy, reason),
+        Event::CancelRequested { force, .. } => cancel_requested(&mut deploy, *force, at),
+        Event::CancelSent => cancel_sent(&mut deploy, at),
+        Event::Overridden { state, reason, .. } => overridden(&mut deploy, *state, reason, at),
     };
     deploy.redraw_steps();
     (deploy, effect)
@@ -129,26 +124,36 @@ impl Event {
     /// Who or what is behind the event.
     pub fn actor(&self) -> Actor {
         match self {
-            Self::Claimed | Self::NotSent { .. } | Self::Unanswered { .. } | Self::WentSilent => Actor::Console,
-            Self::Accepted(_) | Self::Refused { .. } | Self::Found(_) | Self::Observed { .. } => Actor::Github,
+            Self::Claimed | Self::NotSent { .. } | Self::Unanswered { .. } | Self::WentSilent { .. } => Actor::Console,
+            Self::Accepted(_) | Self::Refused { .. } | Self::Found(_) | Self::Observed(_) | Self::CancelSent => {
+                Actor::Github
+            }
             Self::Reported(_) => Actor::Workflow,
-            Self::CancelRequested { operator } | Self::Overridden { operator, .. } => Actor::Operator(operator.clone()),
+            Self::CancelRequested { operator, .. } | Self::Overridden { operator, .. } => {
+                Actor::Operator(operator.clone())
+            }
         }
     }
 
     /// What the event says, in the words of whoever caused it.
     pub fn note(&self) -> Option<String> {
         match self {
-            Self::Refused { reason } | Self::NotSent { reason } | Self::Unanswered { reason } => Some(reason.clone()),
+            Self::Refused { reason }
+            | Self::NotSent { reason }
+            | Self::Unanswered { reason }
+            | Self::WentSilent { reason } => Some(reason.clone()),
             Self::Accepted(run) | Self::Found(run) => Some(format!("run {}", run.id)),
             Self::Reported(report) => report.message.clone().or_else(|| report.step.clone()),
-            Self::Observed {
-                status: Observed::Failed(failure),
-                ..
-            } => failure.reason.clone(),
-            Self::CancelRequested { .. } => Some("asked to cancel".to_owned()),
-            Self::Overridden { .. } => Some("closed by hand".to_owned()),
-            Self::Claimed | Self::WentSilent | Self::Observed { .. } => None,
+            Self::Observed(observation) => match &observation.status {
+                Observed::Failed(failure) => failure.reason.clone(),
+                Observed::Cancelled(reason) => reason.clone(),
+                Observed::Waiting(_) | Observed::Running | Observed::Succeeded => None,
+            },
+            Self::CancelRequested { force: false, .. } => Some("asked to cancel".to_owned()),
+            Self::CancelRequested { force: true, .. } => Some("asked to cancel by force".to_owned()),
+            Self::CancelSent => Some("takes the cancellation".to_owned()),
+            Self::Overridden { reason, .. } => Some(format!("closed by hand: {reason}")),
+            Self::Claimed => None,
         }
     }
 }
@@ -254,6 +259,7 @@ fn reported(deploy: &mut Deploy, report: &Report, at: Timestamp) -> Effect {
     deploy.run_attempt = Some(report.run_attempt);
     deploy.last_heard_at = Some(at);
     deploy.started_at = deploy.started_at.or(Some(at));
+    deploy.blocked_by = None;
     steps::trace(&mut deploy.traces, report, at);
     match report.status {
         ReportStatus::InProgress => {
@@ -262,6 +268,7 @@ fn reported(deploy: &mut Deploy, report: &Report, at: Timestamp) -> Effect {
                 deploy.confirmed_by = Some(ConfirmedBy::Callback);
                 return move_to(deploy, State::Running);
             }
+            speaks_again(deploy, "The run reports again, and has not ended.");
             if is_older { Effect::Stale } else { Effect::Noted }
         }
         ReportStatus::Success => finish(deploy, State::Succeeded, Some(ConfirmedBy::Callback), at),
@@ -295,47 +302,30 @@ fn reported_late(deploy: &mut Deploy, report: &Report) -> Effect {
     disagree(deploy, Effect::TooLate)
 }
 
-fn observed(deploy: &mut Deploy, attempt: i64, status: &Observed, at: Timestamp) -> Effect {
-    if deploy.run_id.is_none() || deploy.run_attempt.is_some_and(|bound| attempt < bound) {
-        return Effect::Impossible;
-    }
-    let state = match status {
-        Observed::Running => State::Running,
-        Observed::Succeeded => State::Succeeded,
-        Observed::Failed(_) => State::Failed,
-        Observed::Cancelled => State::Cancelled,
-    };
-    if deploy.state.is_finished() {
-        let agrees = state == deploy.state || state == State::Running || deploy.run_attempt != Some(attempt);
-        return if agrees {
-            Effect::TooLate
-        } else {
-            disagree(deploy, Effect::TooLate)
-        };
-    }
-    deploy.last_heard_at = Some(at);
-    deploy.started_at = deploy.started_at.or(Some(at));
-    if let Observed::Failed(failure) = status {
-        deploy.failure = Some(failure.clone());
-    }
-    if state.is_finished() {
-        return finish(deploy, state, Some(ConfirmedBy::Github), at);
-    }
-    if deploy.state.rank() >= State::Running.rank() {
-        return Effect::Stale;
-    }
-    deploy.confirmed_by = Some(ConfirmedBy::Github);
-    move_to(deploy, State::Running)
-}
-
-fn went_silent(deploy: &mut Deploy) -> Effect {
+fn went_silent(deploy: &mut Deploy, reason: &str) -> Effect {
     if !matches!(deploy.state, State::Queued | State::Running) {
         return Effect::Impossible;
     }
+    deploy.notice = Some(reason.to_owned());
     move_to(deploy, State::Lost)
 }
 
-fn cancel_requested(deploy: &mut Deploy, at: Timestamp) -> Effect {
+/// A lost deploy stays lost until it is finished; that somebody speaks again is worth knowing.
+fn speaks_again(deploy: &mut Deploy, notice: &str) {
+    if deploy.state == State::Lost {
+        deploy.notice = Some(notice.to_owned());
+    }
+}
+
+fn cancel_requested(deploy: &mut Deploy, force: bool, at: Timestamp) -> Effect {
+    if force {
+        if deploy.state.is_finished() || !deploy.cancel_requested || deploy.cancel_forced {
+            return Effect::Impossible;
+        }
+        deploy.cancel_forced = true;
+        deploy.cancel_sent_at = None;
+        return Effect::Noted;
+    }
     if deploy.state == State::Requested {
         deploy.cancel_requested = true;
         return finish(deploy, State::Cancelled, Some(ConfirmedBy::Operator), at);
@@ -347,14 +337,23 @@ fn cancel_requested(deploy: &mut Deploy, at: Timestamp) -> Effect {
     Effect::Noted
 }
 
-fn overridden(deploy: &mut Deploy, state: State, at: Timestamp) -> Effect {
-    let allowed = match deploy.state {
-        State::Lost => matches!(state, State::Succeeded | State::Failed | State::Cancelled),
-        State::DispatchUnknown => state == State::DispatchFailed,
-        _ => false,
-    };
-    if !allowed {
+fn cancel_sent(deploy: &mut Deploy, at: Timestamp) -> Effect {
+    if deploy.state.is_finished() || !deploy.cancel_requested || deploy.cancel_sent_at.is_some() {
         return Effect::Impossible;
+    }
+    deploy.cancel_sent_at = Some(at);
+    Effect::Noted
+}
+
+fn overridden(deploy: &mut Deploy, state: State, reason: &str, at: Timestamp) -> Effect {
+    if !deploy.closable_as().contains(&state) {
+        return Effect::Impossible;
+    }
+    if matches!(state, State::Failed | State::DispatchFailed) {
+        deploy.failure = Some(Failure {
+            step: None,
+            reason: Some(reason.to_owned()),
+        });
     }
     finish(deploy, state, Some(ConfirmedBy::Operator), at)
 }
@@ -373,5 +372,6 @@ fn disagree(deploy: &mut Deploy, effect: Effect) -> Effect {
 
 fn move_to(deploy: &mut Deploy, state: State) -> Effect {
     deploy.state = state;
+    deploy.blocked_by = None;
     Effect::Moved
 }

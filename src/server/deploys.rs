@@ -1,4 +1,8 @@
-//! The use cases: ask for a deploy, read one, read the board and the history.
+//! The use cases: ask for a deploy, read one, step in, read the board and the history.
+
+mod intervene;
+
+pub use intervene::{By, cancel, override_state};
 
 use super::audit::Source;
 use super::digest::sha256_hex;

@@ -14,9 +14,9 @@ pub mod error;
 pub mod github;
 pub mod health;
 pub mod oidc;
+pub mod reconciler;
 pub mod router;
 pub mod run;
-pub mod settle;
 pub mod signature;
 pub mod store;
 pub mod telemetry;
@@ -27,7 +27,9 @@ use auth::provider::ProviderDoor;
 use auth::session::Sessions;
 use config::Limits;
 use dispatcher::Dispatcher;
+use github::Github;
 use ipnet::IpNet;
+use reconciler::Reconciler;
 use signature::Keys;
 use std::sync::Arc;
 use store::Store;
@@ -56,6 +58,10 @@ pub struct Inner {
     pub trusted_proxies: Vec<IpNet>,
     /// Calls GitHub.
     pub dispatcher: Dispatcher,
+    /// Finds out how runs stand.
+    pub reconciler: Reconciler,
+    /// GitHub, for what an operator asks of it beside deploys.
+    pub github: Github,
     /// How much is too much.
     pub limits: Limits,
     /// Set in a demo.

@@ -7,7 +7,7 @@ use super::auth::session::Sessions;
 use super::config::{Config, ConfigError};
 use super::dispatcher::Dispatcher;
 use super::github::Github;
-use super::settle::Settler;
+use super::reconciler::Reconciler;
 use super::store::{OpenError, Store, StoreError};
 use super::{Console, DemoDoor, Inner, health, router};
 use std::io;
@@ -54,6 +54,7 @@ pub struct Running {
     addr: SocketAddr,
     set_up: Option<String>,
     store: Store,
+    reconciler: Reconciler,
     stop: CancellationToken,
     work: TaskTracker,
 }
@@ -88,7 +89,8 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
 
     let (stop, work) = (CancellationToken::new(), TaskTracker::new());
     work.spawn(dispatcher.clone().run(stop.clone()));
-    work.spawn(Settler::new(store.clone(), github, &config.sites).run(stop.clone()));
+    let reconciler = Reconciler::new(store.clone(), github.clone(), &config.sites);
+    work.spawn(reconciler.clone().run(stop.clone()));
     work.spawn(health::watch(
         store.clone(),
         config.sites.clone(),
@@ -113,6 +115,8 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         sessions,
         trusted_proxies: config.trusted_proxies,
         dispatcher,
+        reconciler: reconciler.clone(),
+        github,
         limits: config.limits,
         demo,
     });
@@ -136,6 +140,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         addr,
         set_up,
         store,
+        reconciler,
         stop,
         work,
     })
@@ -155,6 +160,11 @@ impl Running {
     /// Its record.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What finds out how runs stand; a test steps it through time.
+    pub fn reconciler(&self) -> &Reconciler {
+        &self.reconciler
     }
 
     /// Finishes what is under way, and stops.

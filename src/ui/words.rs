@@ -171,6 +171,8 @@ pub(super) const fn audit_action(action: AuditAction) -> &'static str {
         AuditAction::SessionEnded => "Ended a session",
         AuditAction::DeployRequested => "Asked for a deploy",
         AuditAction::DeployRefused => "Was refused a deploy",
+        AuditAction::CancelRequested => "Asked to cancel a deploy",
+        AuditAction::DeployClosed => "Closed a deploy by hand",
         AuditAction::AccessRefused => "Was refused access",
         AuditAction::TokenCreated => "Created a token",
         AuditAction::TokenRevoked => "Revoked a token",

@@ -65,6 +65,8 @@ const NO_SUCH_PAGE: [u16; 8] = [303, 404, 404, 404, 404, 303, 303, 303];
 const ADMINS_PAGE: [u16; 8] = [303, 403, 403, 403, 200, 303, 303, 303];
 const READ: [u16; 8] = [401, 200, 200, 200, 200, 200, 401, 401];
 const READ_NOTHING: [u16; 8] = [401, 404, 404, 404, 404, 404, 401, 401];
+/// Of a deploy that is not there.
+const STEP_IN: [u16; 8] = [401, 403, 404, 404, 404, 404, 401, 401];
 /// What nobody may do with a token.
 const IN_PERSON: [u16; 8] = [401, 200, 200, 200, 200, 403, 401, 401];
 const ADMIN_IN_PERSON: [u16; 8] = [401, 403, 403, 403, 200, 403, 401, 401];
@@ -98,6 +100,24 @@ fn rows() -> Vec<Row> {
         ),
         get("/api/internal/deploys/{id}", READ_NOTHING)
             .at("/api/internal/deploys/0199a8f0-0000-7000-8000-000000000000"),
+        post("/api/internal/deploys/{id}/cancel", json!({}), STEP_IN)
+            .at("/api/internal/deploys/0199a8f0-0000-7000-8000-000000000000/cancel"),
+        post(
+            "/api/internal/deploys/{id}/override",
+            json!({ "state": "failed", "reason": "x" }),
+            STEP_IN,
+        )
+        .at("/api/internal/deploys/0199a8f0-0000-7000-8000-000000000000/override"),
+        post(
+            "/api/internal/cancel",
+            json!({ "id": "0199a8f0-0000-7000-8000-000000000000", "request": {} }),
+            STEP_IN,
+        ),
+        post(
+            "/api/internal/override",
+            json!({ "id": "0199a8f0-0000-7000-8000-000000000000", "request": { "state": "failed", "reason": "x" } }),
+            STEP_IN,
+        ),
         get("/api/internal/deploy", READ_NOTHING).at("/api/internal/deploy?id=0199a8f0-0000-7000-8000-000000000000"),
         get("/api/internal/history", READ),
         get("/api/internal/site", READ).at("/api/internal/site?slug=docs"),

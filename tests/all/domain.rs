@@ -2,10 +2,9 @@
 
 use crate::support::SITES;
 use proptest::prelude::*;
-use raxx_console::domain::transition::Observed;
 use raxx_console::domain::{
-    Confirmation, ConfirmedBy, Deploy, DeployId, Effect, Event, Failure, LogCursor, Report, ReportStatus, Run, Slug,
-    State, StepStatus, Timestamp, apply,
+    Blocker, Confirmation, ConfirmedBy, Deploy, DeployId, Effect, Event, Failure, LogCursor, Observation, Observed,
+    Report, ReportStatus, Run, Slug, State, Step, StepStatus, Timestamp, apply,
 };
 use raxx_console::server::config::parse_file;
 
@@ -45,6 +44,41 @@ fn report(status: ReportStatus, seq: i64) -> Report {
     }
 }
 
+/// What GitHub says of the run. Nothing has begun of one that waits.
+fn seen(status: Observed) -> Observation {
+    let begun = !matches!(status, Observed::Waiting(_));
+    Observation {
+        run: run(),
+        steps: Vec::new(),
+        started_at: begun.then_some(AT),
+        ended_at: status.is_finished().then_some(AT),
+        status,
+    }
+}
+
+fn waiting() -> Observed {
+    Observed::Waiting(Blocker::NoRunner { since: AT })
+}
+
+fn silence() -> Event {
+    Event::WentSilent {
+        reason: "silence".to_owned(),
+    }
+}
+
+fn cancel(force: bool) -> Event {
+    let operator = "ada".to_owned();
+    Event::CancelRequested { operator, force }
+}
+
+fn closed(state: State) -> Event {
+    Event::Overridden {
+        operator: "ada".to_owned(),
+        state,
+        reason: "seen it".to_owned(),
+    }
+}
+
 /// A deploy in each state, reached the way deploys reach it.
 fn in_state(state: State) -> Deploy {
     let reported = |status| Event::Reported(report(status, 1));
@@ -69,7 +103,7 @@ fn in_state(state: State) -> Deploy {
             Event::Accepted(run()),
             reported(ReportStatus::InProgress),
         ],
-        State::Lost => vec![Event::Claimed, Event::Accepted(run()), Event::WentSilent],
+        State::Lost => vec![Event::Claimed, Event::Accepted(run()), silence()],
         State::Succeeded => vec![Event::Claimed, Event::Accepted(run()), reported(ReportStatus::Success)],
         State::Failed => vec![Event::Claimed, Event::Accepted(run()), reported(ReportStatus::Failure)],
         State::Cancelled => vec![
@@ -86,8 +120,11 @@ fn in_state(state: State) -> Deploy {
 }
 
 fn events() -> Vec<Event> {
-    let operator = "ada".to_owned();
-    let observed = |status| Event::Observed { attempt: 1, status };
+    let observed = |status| Event::Observed(seen(status));
+    let failed = Failure {
+        step: None,
+        reason: None,
+    };
     vec![
         Event::Claimed,
         Event::Accepted(run()),
@@ -105,45 +142,40 @@ fn events() -> Vec<Event> {
         Event::Reported(report(ReportStatus::Success, 30)),
         Event::Reported(report(ReportStatus::Failure, 40)),
         Event::Reported(report(ReportStatus::Cancelled, 50)),
+        observed(waiting()),
         observed(Observed::Running),
         observed(Observed::Succeeded),
-        observed(Observed::Failed(Failure {
-            step: None,
-            reason: None,
-        })),
-        observed(Observed::Cancelled),
-        Event::WentSilent,
-        Event::CancelRequested {
-            operator: operator.clone(),
-        },
-        Event::Overridden {
-            operator: operator.clone(),
-            state: State::DispatchFailed,
-        },
-        Event::Overridden {
-            operator,
-            state: State::Succeeded,
-        },
+        observed(Observed::Failed(failed)),
+        observed(Observed::Cancelled(None)),
+        silence(),
+        cancel(false),
+        cancel(true),
+        Event::CancelSent,
+        closed(State::DispatchFailed),
+        closed(State::Succeeded),
+        closed(State::Failed),
+        closed(State::Cancelled),
+        closed(State::Running),
     ]
 }
 
 /// For each state, where each event of [`events`] leads; `None` where it stays.
 #[rustfmt::skip]
-fn table() -> [(State, [Option<State>; 18]); 10] {
+fn table() -> [(State, [Option<State>; 24]); 10] {
     use State::{Cancelled as C, DispatchFailed as X, DispatchUnknown as U, Dispatching as D, Failed as F, Lost as L, Queued as Q, Requested as R, Running as N, Succeeded as S};
     const O: Option<State> = None;
-    //   claimed  accepted refused  not sent no answer found    progress success  failure  cancel   running  succ.    failed   canc.    silent   cancel   closed  closed as done
+    //   claimed  accepted refused  not sent no answer found    progress success  failure  cancel   waiting  running  succ.    failed   canc.    silent   cancel   force    sent     as X     as S     as F     as C     as N
     [
-    (R, [Some(D), O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       Some(C), O,       O]),
-    (D, [O,       Some(Q), Some(X), Some(X), Some(U), O,       Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       O,       O]),
-    (X, [O; 18]),
-    (U, [O,       O,       O,       O,       O,       Some(Q), Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       Some(X), O]),
-    (Q, [O,       O,       O,       O,       O,       O,       Some(N), Some(S), Some(F), Some(C), Some(N), Some(S), Some(F), Some(C), Some(L), O,       O,       O]),
-    (N, [O,       O,       O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O,       Some(S), Some(F), Some(C), Some(L), O,       O,       O]),
-    (L, [O,       O,       O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O,       Some(S), Some(F), Some(C), O,       O,       O,       Some(S)]),
-    (S, [O; 18]),
-    (F, [O; 18]),
-    (C, [O; 18]),
+    (R, [Some(D), O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       Some(C), O,       O,       O,       O,       O,       O,       O]),
+    (D, [O,       Some(Q), Some(X), Some(X), Some(U), O,       Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O]),
+    (X, [O; 24]),
+    (U, [O,       O,       O,       O,       O,       Some(Q), Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       O,       O,       O,       Some(X), O,       O,       O,       O]),
+    (Q, [O,       O,       O,       O,       O,       O,       Some(N), Some(S), Some(F), Some(C), O,       Some(N), Some(S), Some(F), Some(C), Some(L), O,       O,       O,       O,       O,       O,       O,       O]),
+    (N, [O,       O,       O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O,       O,       Some(S), Some(F), Some(C), Some(L), O,       O,       O,       O,       O,       O,       O,       O]),
+    (L, [O,       O,       O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O,       O,       Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O]),
+    (S, [O; 24]),
+    (F, [O; 24]),
+    (C, [O; 24]),
     ]
 }
 
@@ -218,26 +250,167 @@ fn a_rerun_contradicts_nothing() {
 fn who_confirmed_it_is_told() {
     assert_eq!(in_state(State::Queued).confirmed_by, Some(ConfirmedBy::Github));
     assert_eq!(in_state(State::Running).confirmed_by, Some(ConfirmedBy::Callback));
-    let closed = Event::Overridden {
-        operator: "ada".to_owned(),
-        state: State::Failed,
-    };
-    assert_eq!(
-        apply(in_state(State::Lost), &closed, AT).0.confirmed_by,
-        Some(ConfirmedBy::Operator)
-    );
+    let closed = apply(in_state(State::Lost), &closed(State::Failed), AT).0;
+    assert_eq!(closed.confirmed_by, Some(ConfirmedBy::Operator));
+    assert_eq!(closed.failure.unwrap().reason.as_deref(), Some("seen it"));
 }
 
 #[test]
 fn cancelling_is_a_wish_until_evidence_says_so() {
-    let wish = Event::CancelRequested {
-        operator: "ada".to_owned(),
-    };
-    let (deploy, effect) = apply(in_state(State::Running), &wish, AT);
+    let (deploy, effect) = apply(in_state(State::Running), &cancel(false), AT);
     assert_eq!(
         (deploy.state, deploy.cancel_requested, effect),
         (State::Running, true, Effect::Noted)
     );
+    let (deploy, effect) = apply(deploy, &cancel(true), AT);
+    assert_eq!(
+        (deploy.state, deploy.cancel_forced, effect),
+        (State::Running, true, Effect::Noted)
+    );
+}
+
+#[test]
+fn force_is_offered_a_minute_after_github_took_the_plain_wish() {
+    let asked = apply(in_state(State::Running), &cancel(false), AT).0;
+    assert_eq!(asked.force_offered_at(), None, "GitHub has not taken it");
+    let sent = apply(asked, &Event::CancelSent, AT).0;
+    assert_eq!(sent.force_offered_at(), Some(AT.plus_millis(60_000)));
+    let forced = apply(sent.clone(), &cancel(true), AT).0;
+    assert_eq!(
+        (forced.force_offered_at(), forced.cancel_sent_at),
+        (None, None),
+        "it is to be sent anew"
+    );
+    let ended = apply(sent, &Event::Observed(seen(Observed::Succeeded)), AT).0;
+    assert_eq!(ended.force_offered_at(), None);
+    let (_, effect) = apply(in_state(State::Running), &cancel(true), AT);
+    assert_eq!(effect, Effect::Impossible, "force comes after a plain wish");
+}
+
+#[test]
+fn what_blocks_a_run_is_known_until_it_moves() {
+    let blocked = apply(in_state(State::Queued), &Event::Observed(seen(waiting())), AT).0;
+    assert_eq!(blocked.blocked_by, Some(Blocker::NoRunner { since: AT }));
+    for event in [
+        Event::Observed(seen(Observed::Running)),
+        Event::Observed(seen(Observed::Succeeded)),
+        Event::Reported(report(ReportStatus::InProgress, 1)),
+        silence(),
+    ] {
+        assert_eq!(apply(blocked.clone(), &event, AT).0.blocked_by, None, "{event:?}");
+    }
+    // A run that waits between two of its jobs goes on running.
+    let halted = Observation {
+        started_at: Some(AT),
+        ..seen(waiting())
+    };
+    let deploy = apply(in_state(State::Queued), &Event::Observed(halted), AT).0;
+    assert_eq!((deploy.state, deploy.blocked_by.is_some()), (State::Running, true));
+}
+
+#[test]
+fn githubs_steps_stand_in_place_of_reported_ones_and_later_reports_come_after() {
+    let step = |name: &str, status, finished_at| Step {
+        name: name.to_owned(),
+        status,
+        started_at: Some(AT),
+        finished_at,
+    };
+    let listed = vec![
+        step("Set up job", StepStatus::Succeeded, Some(AT)),
+        step("Build", StepStatus::Running, None),
+    ];
+    let observation = Observation {
+        steps: listed.clone(),
+        ..seen(Observed::Running)
+    };
+    let reported = apply(
+        in_state(State::Queued),
+        &Event::Reported(report(ReportStatus::InProgress, 10)),
+        AT,
+    )
+    .0;
+    let deploy = apply(reported, &Event::Observed(observation), AT).0;
+    assert_eq!(deploy.steps, listed);
+    let later = AT.plus_millis(5);
+    let deploy = apply(deploy, &Event::Reported(report(ReportStatus::InProgress, 20)), later).0;
+    assert_eq!(
+        deploy.steps[1..],
+        [
+            step("Build", StepStatus::Succeeded, Some(later)),
+            Step {
+                started_at: Some(later),
+                ..step("step 2", StepStatus::Running, None)
+            },
+        ]
+    );
+    let ended = apply(deploy, &Event::Reported(report(ReportStatus::Success, 30)), later).0;
+    assert!(ended.steps.iter().all(|step| step.status == StepStatus::Succeeded));
+}
+
+#[test]
+fn github_confirms_or_contradicts_a_finished_deploy_and_knows_more_of_a_failure() {
+    let failed = Observed::Failed(Failure {
+        step: Some("Release".to_owned()),
+        reason: Some("no disk".to_owned()),
+    });
+    let (deploy, effect) = apply(in_state(State::Succeeded), &Event::Observed(seen(failed.clone())), AT);
+    assert_eq!(
+        (
+            deploy.state,
+            deploy.conclusion_conflict,
+            deploy.concluded_at.is_some(),
+            effect
+        ),
+        (State::Succeeded, true, true, Effect::TooLate)
+    );
+    let deploy = apply(in_state(State::Failed), &Event::Observed(seen(failed)), AT).0;
+    assert!(deploy.concluded_at.is_some() && !deploy.conclusion_conflict);
+    let failure = deploy.failure.unwrap();
+    assert_eq!(
+        (failure.step.as_deref(), failure.reason.as_deref()),
+        (Some("step 0"), Some("no disk"))
+    );
+}
+
+#[test]
+fn the_end_of_a_run_is_when_github_says_unless_the_clocks_disagree() {
+    let ended = |ended_at| {
+        let observation = Observation {
+            ended_at,
+            ..seen(Observed::Succeeded)
+        };
+        apply(
+            in_state(State::Running),
+            &Event::Observed(observation),
+            AT.plus_millis(9),
+        )
+        .0
+        .finished_at
+    };
+    assert_eq!(ended(Some(AT.plus_millis(4))), Some(AT.plus_millis(4)));
+    assert_eq!(
+        ended(Some(AT.plus_millis(40))),
+        Some(AT.plus_millis(9)),
+        "not in the future"
+    );
+    assert_eq!(
+        ended(Some(AT.plus_millis(-4))),
+        Some(AT.plus_millis(9)),
+        "not before the request"
+    );
+    assert_eq!(ended(None), Some(AT.plus_millis(9)));
+}
+
+#[test]
+fn a_lost_deploy_that_speaks_again_says_so() {
+    for event in [
+        Event::Observed(seen(Observed::Running)),
+        Event::Reported(report(ReportStatus::InProgress, 9)),
+    ] {
+        let deploy = apply(in_state(State::Lost), &event, AT).0;
+        assert!(deploy.notice.unwrap().contains("not ended"), "{event:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What GitHub's answer to a dispatch means: accepted, refused, or unknown.
 
-use crate::domain::{Event, Run};
+use super::LookupFailed;
+use super::budget::Budget;
+use crate::domain::{Event, Run, Timestamp};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use std::error::Error;
@@ -22,14 +24,15 @@ struct GithubError {
 }
 
 /// Reads the answer to a dispatch.
-pub(super) async fn read_dispatch(response: Response) -> Event {
-    let status = response.status();
+pub(super) async fn read_dispatch(response: Response, budget: &Budget, now: Timestamp) -> Event {
+    let (status, headers) = (response.status(), response.headers().clone());
     let body = match bounded_body(response).await {
         Ok(body) => body,
         // The status line alone is enough for a refusal, and never enough to know the run.
         Err(_) if is_refusal(status) => Vec::new(),
         Err(problem) => return unknown(format!("GitHub answered {status}, and then {problem}.")),
     };
+    let limit = budget.learn(status, &headers, &body, now).err();
     match status {
         StatusCode::OK => match serde_json::from_slice::<RunDetails>(&body) {
             Ok(run) => Event::Accepted(Run {
@@ -42,7 +45,7 @@ pub(super) async fn read_dispatch(response: Response) -> Event {
         },
         StatusCode::NO_CONTENT => unknown("GitHub accepted the dispatch and did not name the run.".to_owned()),
         status if is_refusal(status) => Event::Refused {
-            reason: refusal(status, &body),
+            reason: refusal(status, &body, limit),
         },
         status => unknown(format!("GitHub answered {status}{}.", message(&body))),
     }
@@ -112,11 +115,14 @@ fn is_refusal(status: StatusCode) -> bool {
     (status.is_client_error() && !undecided) || status.is_redirection()
 }
 
-fn refusal(status: StatusCode, body: &[u8]) -> String {
+fn refusal(status: StatusCode, body: &[u8], limit: Option<LookupFailed>) -> String {
+    if let Some(limit) = limit {
+        return format!("GitHub answered {status}{}. {limit}.", message(body));
+    }
     let hint = match status.as_u16() {
         300..=399 => " The repository may have moved: give its new name in console.toml.",
         401 => " Look at GITHUB_DISPATCH_TOKEN: it is wrong, revoked or expired.",
-        403 => " The token may lack write access to Actions, or its rate limit is used up.",
+        403 => " The token may lack write access to Actions.",
         404 => " Look at the site's repository and workflow in console.toml, and whether the token may see them.",
         422 => " Look at the site's ref and inputs in console.toml, and at the workflow's own.",
         _ => "",

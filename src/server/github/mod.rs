@@ -1,4 +1,4 @@
-//! The client of GitHub's API: one dispatch, and reading.
+//! The client of GitHub's API: one dispatch, reading, and cancelling.
 //!
 //! Sources: <https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event>,
 //! <https://docs.github.com/en/rest/actions/workflow-runs>.
@@ -8,13 +8,25 @@
 //! be dead; what came of the one call is told in three words: accepted, refused, unknown.
 
 pub(super) mod answer;
+mod blocking;
+mod budget;
+mod cancelling;
+mod observing;
+mod reading;
+mod reason;
+mod shapes;
 
-use crate::domain::{Deploy, Event, Run, Site};
+pub use cancelling::NotCancelled;
+
+use super::clock;
+use crate::domain::{Deploy, Event, Run, Site, Timestamp};
+use budget::Budget;
+use reading::Kept;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::json;
+use shapes::{WorkflowRun, WorkflowRuns};
 use std::fmt;
 use std::time::Duration;
 
@@ -39,8 +51,14 @@ pub struct Options {
 /// GitHub, as far as the console needs it.
 #[derive(Clone)]
 pub struct Github {
-    http: reqwest::Client,
+    /// For dispatches alone: it opens a connection for each.
+    dispatching: reqwest::Client,
+    /// For everything that may be asked again.
+    reading: reqwest::Client,
+    headers: HeaderMap,
     options: Options,
+    budget: Budget,
+    kept: Kept,
 }
 
 /// The client cannot be made.
@@ -56,8 +74,22 @@ pub enum UnusableOptions {
 
 /// A look-up did not come to an answer. It can be made again at any time.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LookupFailed(String);
+#[error("{reason}")]
+pub struct LookupFailed {
+    /// Why, without a full stop.
+    pub reason: String,
+    /// From when on GitHub wants to be asked again, where it said so.
+    pub not_before: Option<Timestamp>,
+}
+
+impl LookupFailed {
+    fn because(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            not_before: None,
+        }
+    }
+}
 
 impl fmt::Debug for Github {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,26 +97,6 @@ impl fmt::Debug for Github {
             .field("api_url", &self.options.api_url)
             .finish_non_exhaustive()
     }
-}
-
-/// GitHub's `workflow-run`, as far as we read it.
-#[derive(Debug, Deserialize)]
-struct WorkflowRun {
-    id: i64,
-    #[serde(default = "first_attempt")]
-    run_attempt: i64,
-    html_url: Option<String>,
-    head_sha: Option<String>,
-    display_title: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WorkflowRuns {
-    workflow_runs: Vec<WorkflowRun>,
-}
-
-const fn first_attempt() -> i64 {
-    1
 }
 
 impl Github {
@@ -95,17 +107,24 @@ impl Github {
     pub fn new(options: Options) -> Result<Self, UnusableOptions> {
         // A provider that is installed already is as good as ours.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("raxx-console/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers(&options)?)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .connect_timeout(PATIENCE / 2)
-            .timeout(PATIENCE)
-            .build()?;
-        Ok(Self { http, options })
+        let headers = headers(&options)?;
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("raxx-console/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .http1_only()
+                .connect_timeout(PATIENCE / 2)
+                .timeout(PATIENCE)
+        };
+        Ok(Self {
+            dispatching: client().pool_max_idle_per_host(0).build()?,
+            reading: client().build()?,
+            headers,
+            options,
+            budget: Budget::default(),
+            kept: Kept::default(),
+        })
     }
 
     /// The token, so that it can be kept out of logs.
@@ -126,8 +145,9 @@ impl Github {
         if self.options.api_version.as_str() < ALWAYS_NAMES_THE_RUN {
             body["return_run_details"] = json!(true);
         }
-        match self.http.post(url).json(&body).send().await {
-            Ok(response) => answer::read_dispatch(response).await,
+        let request = self.dispatching.post(url).headers(self.headers.clone()).json(&body);
+        match request.send().await {
+            Ok(response) => answer::read_dispatch(response, &self.budget, clock::now()).await,
             Err(error) => answer::read_failure(&error),
         }
     }
@@ -136,11 +156,8 @@ impl Github {
     ///
     /// # Errors
     /// [`LookupFailed`] when GitHub gives no usable answer.
-    pub async fn find_run(&self, site: &Site, deploy: &Deploy) -> Result<Option<Run>, LookupFailed> {
-        let url = format!(
-            "{}/repos/{}/actions/workflows/{}/runs",
-            self.options.api_url, site.repository, site.workflow
-        );
+    pub async fn find_run(&self, site: &Site, deploy: &Deploy, now: Timestamp) -> Result<Option<Run>, LookupFailed> {
+        let path = format!("/repos/{}/actions/workflows/{}/runs", site.repository, site.workflow);
         // A day's margin for clocks; the id decides.
         let since = deploy.requested_at.plus_millis(-86_400_000).to_string();
         let created = format!(">={}", since.split('T').next().unwrap_or(&since));
@@ -149,52 +166,10 @@ impl Github {
             ("created", created.as_str()),
             ("per_page", "100"),
         ];
-        let found: WorkflowRuns = self.get(&url, &query).await?;
+        let found: WorkflowRuns = self.get(&path, &query, now).await?;
         let id = deploy.id.to_string();
-        let ours = |run: &WorkflowRun| run.display_title.as_ref().is_some_and(|title| title.contains(&id));
-        Ok(found.workflow_runs.into_iter().find(ours).map(Run::from))
-    }
-
-    /// Reads a run that is bound already: its page and its commit.
-    ///
-    /// # Errors
-    /// [`LookupFailed`] when GitHub gives no usable answer.
-    pub async fn run(&self, site: &Site, run_id: i64) -> Result<Run, LookupFailed> {
-        let url = format!(
-            "{}/repos/{}/actions/runs/{run_id}",
-            self.options.api_url, site.repository
-        );
-        self.get::<WorkflowRun>(&url, &[]).await.map(Run::from)
-    }
-
-    async fn get<T: serde::de::DeserializeOwned>(&self, url: &str, query: &[(&str, &str)]) -> Result<T, LookupFailed> {
-        let url = url::Url::parse_with_params(url, query).map_err(|error| LookupFailed(error.to_string()))?;
-        let response = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| LookupFailed(answer::chain(&error)))?;
-        let status = response.status();
-        let body = answer::bounded_body(response).await.map_err(LookupFailed)?;
-        if !status.is_success() {
-            return Err(LookupFailed(format!(
-                "GitHub answered {status}{}",
-                answer::message(&body)
-            )));
-        }
-        serde_json::from_slice(&body).map_err(|error| LookupFailed(format!("GitHub's answer cannot be read: {error}")))
-    }
-}
-
-impl From<WorkflowRun> for Run {
-    fn from(run: WorkflowRun) -> Self {
-        Self {
-            id: run.id,
-            attempt: run.run_attempt,
-            url: run.html_url,
-            head_sha: run.head_sha,
-        }
+        let ours = |run: &&WorkflowRun| run.display_title.as_ref().is_some_and(|title| title.contains(&id));
+        Ok(found.workflow_runs.iter().find(ours).map(Run::from))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::super::Console;
 use crate::domain::{DeployId, Problem, Refusal};
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
@@ -26,6 +26,8 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 pub(super) enum Moved {
     /// Into the query, in front of what is there.
     Query(DeployId),
+    /// Beside the body, in an object around the two: `{"id", "request"}`. An empty body asks for nothing special.
+    Body(DeployId),
     /// Into the request's extensions, as a [`PathId`], unparsed: the callback checks it last.
     Extension(String),
 }
@@ -42,10 +44,17 @@ pub(super) async fn call(State(console): State<Console>, request: Request) -> Re
 
 /// Calls the server function `F` by another path.
 pub(super) async fn call_moved<F: ServerFn>(console: Console, moved: Moved, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
     let path_and_query = match moved {
         Moved::Query(id) => format!("{}?id={id}&{query}", F::PATH),
+        Moved::Body(id) => {
+            body = match beside_the_body(&mut parts, id, body).await {
+                Ok(body) => body,
+                Err(refusal) => return refusal.into_response(),
+            };
+            F::PATH.to_owned()
+        }
         Moved::Extension(id) => {
             parts.extensions.insert(PathId(id));
             F::PATH.to_owned()
@@ -58,6 +67,21 @@ pub(super) async fn call_moved<F: ServerFn>(console: Console, moved: Moved, requ
         }
     }
     answer(console, parts, body).await
+}
+
+/// The object around a deploy's id and the body as it came.
+async fn beside_the_body(parts: &mut Parts, id: DeployId, body: Body) -> Result<Body, Refusal> {
+    let declared = parts.headers.contains_key(header::CONTENT_TYPE);
+    if !declared && body.is_end_stream() {
+        parts
+            .headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return Ok(Body::from(format!("{{\"id\":\"{id}\",\"request\":{{}}}}")));
+    }
+    let request = readable(parts, body).await?;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let around = [format!("{{\"id\":\"{id}\",\"request\":").as_bytes(), &request, b"}"].concat();
+    Ok(Body::from(around))
 }
 
 async fn answer(console: Console, mut parts: Parts, body: Body) -> Response {

@@ -4,15 +4,16 @@
 
 use super::adapter::PathId;
 use crate::domain::{
-    Account, AuditAction, AuditFilter, AuditPage, Board, Caller, DeployId, DeployPage, DeployRecord, DeployRequest,
-    NewToken, OneTimeLink, Operator, OperatorName, Problem, Refusal, ReportAnswer, Role, SiteHistory, Slug,
+    Account, AuditAction, AuditFilter, AuditPage, Board, Caller, CancelRequest, DeployId, DeployPage, DeployRecord,
+    DeployRequest, NewToken, OneTimeLink, Operator, OperatorName, OverrideRequest, Problem, Refusal, ReportAnswer,
+    Role, SiteHistory, Slug,
 };
 use crate::server::audit::{self, Source};
 use crate::server::auth::address::ClientAddress;
 use crate::server::auth::people::{self, IssuedLink};
 use crate::server::auth::session::SignedIn;
 use crate::server::auth::token;
-use crate::server::deploys::{self, Created, Wish};
+use crate::server::deploys::{self, By, Created, Wish};
 use crate::server::{Console, callback, clock};
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
@@ -55,13 +56,27 @@ pub async fn create(request: DeployRequest) -> Result<DeployRecord, Refusal> {
 /// As [`deploys::read`].
 pub async fn read(id: String, after: Option<String>) -> Result<DeployRecord, Refusal> {
     let asked = told(Asked::by(Role::Viewer))?;
-    let Ok(id) = id.parse() else {
-        return told(Err(Refusal::new(
-            Problem::NotFound,
-            "There is no such deploy: its id is mistyped.",
-        )));
-    };
+    let id = told(deploy_id(&id))?;
     told(deploys::read(&asked.console, id, after.as_deref()).await)
+}
+
+/// The wish to stop a deploy.
+///
+/// # Errors
+/// As [`deploys::cancel`].
+pub async fn cancel(id: String, request: CancelRequest) -> Result<DeployRecord, Refusal> {
+    let asked = Asked::by(Role::Deployer)?;
+    deploys::cancel(&asked.console, asked.as_by(), deploy_id(&id)?, request).await
+}
+
+/// A deploy closed by hand.
+///
+/// # Errors
+/// As [`deploys::override_state`].
+pub async fn override_state(id: String, request: OverrideRequest) -> Result<DeployRecord, Refusal> {
+    let asked = Asked::by(Role::Deployer)?;
+    let OverrideRequest { state, reason } = request;
+    deploys::override_state(&asked.console, asked.as_by(), deploy_id(&id)?, state, &reason).await
 }
 
 /// The board.
@@ -297,6 +312,14 @@ impl Asked {
         })
     }
 
+    /// Who steps in, and from where.
+    fn as_by(&self) -> By<'_> {
+        By {
+            caller: &self.caller,
+            source: &self.source,
+        }
+    }
+
     /// As [`Self::by`], and not with an API token: one that leaks must not make others, or change people.
     fn in_person(least: Role) -> Result<Self, Refusal> {
         let asked = Self::by(least)?;
@@ -351,6 +374,11 @@ fn require(caller: &Caller, least: Role) -> Result<(), Refusal> {
         caller.role
     );
     Err(Refusal::new(Problem::NotAllowed, detail))
+}
+
+fn deploy_id(text: &str) -> Result<DeployId, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::new(Problem::NotFound, "There is no such deploy: its id is mistyped."))
 }
 
 /// A page that shows a refusal carries its status as well.

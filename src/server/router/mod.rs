@@ -11,7 +11,7 @@ mod pages;
 pub mod table;
 
 use super::{Console, auth};
-use crate::api::{GetDeploy, ReportStatus};
+use crate::api::{CancelDeploy, GetDeploy, OverrideDeploy, ReportStatus};
 use crate::domain::{Problem, Refusal};
 use adapter::Moved;
 use axum::Router;
@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use memory_serve::{CacheControl, MemoryServe};
 use pages::page;
+use server_fn::ServerFn;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::trace::TraceLayer;
@@ -80,6 +81,11 @@ fn api() -> Router<Console> {
     };
     let mut router = Router::new()
         .route("/api/internal/deploys/{id}", get(read_deploy))
+        .route("/api/internal/deploys/{id}/cancel", post(about_deploy::<CancelDeploy>))
+        .route(
+            "/api/internal/deploys/{id}/override",
+            post(about_deploy::<OverrideDeploy>),
+        )
         .route("/api/internal/audit.jsonl", get(calls::export_audit));
     for (method, path, _) in table::TABLE.iter().filter(|(_, path, _)| own_path(path)) {
         router = router.route(path, axum::routing::on(filter(method), adapter::call));
@@ -116,6 +122,18 @@ async fn read_deploy(State(console): State<Console>, Path(id): Path<String>, req
         return Refusal::new(Problem::NotFound, "There is no such deploy.").into_response();
     };
     adapter::call_moved::<GetDeploy>(console, Moved::Query(deploy), request).await
+}
+
+/// `POST /api/internal/deploys/{id}/…`: the server function `F`, with the id beside the body.
+async fn about_deploy<F: ServerFn>(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let Ok(deploy) = id.parse() else {
+        return Refusal::new(Problem::NotFound, "There is no such deploy.").into_response();
+    };
+    adapter::call_moved::<F>(console, Moved::Body(deploy), request).await
 }
 
 /// `POST /api/internal/deploys/{id}/status`: the id moves out of the path; the signature decides first.

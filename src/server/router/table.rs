@@ -38,7 +38,11 @@ pub const TABLE: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/internal/board", Access::Api),
     (Method::POST, "/api/internal/deploys", Access::Api),
     (Method::GET, "/api/internal/deploys/{id}", Access::Api),
+    (Method::POST, "/api/internal/deploys/{id}/cancel", Access::Api),
+    (Method::POST, "/api/internal/deploys/{id}/override", Access::Api),
     (Method::GET, "/api/internal/deploy", Access::Api),
+    (Method::POST, "/api/internal/cancel", Access::Api),
+    (Method::POST, "/api/internal/override", Access::Api),
     (Method::GET, "/api/internal/history", Access::Api),
     (Method::GET, "/api/internal/site", Access::Api),
     // One's own account

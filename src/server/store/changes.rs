@@ -1,7 +1,7 @@
 //! Changing a deploy: load, apply one event, write back, all in one transaction.
 
 use super::rows::{DEPLOY_COLUMNS, Stored, actor_columns, bind_changeable, read_deploy};
-use super::{Store, StoreError, TRIES, logs};
+use super::{AuditEntry, Store, StoreError, TRIES, audit, logs};
 use crate::domain::{Actor, Deploy, DeployId, Effect, Event, LogChunk, State, Timestamp, apply};
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
@@ -42,6 +42,30 @@ impl Store {
         event: &Event,
         at: Timestamp,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
+        self.change_with(id, event, at, None).await
+    }
+
+    /// The same, with an entry in the audit trail, in the same transaction, when it had an effect.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing was changed.
+    pub async fn change_audited(
+        &self,
+        id: DeployId,
+        event: &Event,
+        at: Timestamp,
+        entry: &AuditEntry,
+    ) -> Result<Option<(Effect, Deploy)>, StoreError> {
+        self.change_with(id, event, at, Some(entry)).await
+    }
+
+    async fn change_with(
+        &self,
+        id: DeployId,
+        event: &Event,
+        at: Timestamp,
+        entry: Option<&AuditEntry>,
+    ) -> Result<Option<(Effect, Deploy)>, StoreError> {
         for _ in 0..TRIES {
             let mut tx = self.begin().await?;
             let Some(stored) = load(&mut tx, id).await? else {
@@ -50,6 +74,9 @@ impl Store {
             let (deploy, effect) = apply(stored.deploy.clone(), event, at);
             if !write(&mut tx, &stored, &deploy, event, at).await? {
                 continue;
+            }
+            if let Some(entry) = entry.filter(|_| matches!(effect, Effect::Moved | Effect::Noted)) {
+                audit::append(&mut tx, entry).await?;
             }
             tx.commit().await?;
             return Ok(Some((effect, deploy)));
@@ -127,7 +154,8 @@ async fn write(
         "UPDATE console_deploys SET state = $1, active = $2, head_sha = $3, dispatched_at = $4, started_at = $5, \
          finished_at = $6, last_heard_at = $7, run_id = $8, run_attempt = $9, run_url = $10, confirmed_by = $11, \
          cancel_requested = $12, conclusion_conflict = $13, notice = $14, traces = $15, failure = $16, \
-         log_bytes = $18, version = version + 1 WHERE id = $17 AND version = $19",
+         blocked_by = $18, listed_steps = $19, concluded_at = $20, cancel_sent_at = $21, cancel_forced = $22, \
+         log_bytes = $23, version = version + 1 WHERE id = $17 AND version = $24",
     );
     let log_bytes = i64::try_from(stored.log_bytes).unwrap_or(i64::MAX);
     let update = bind_changeable(update, deploy)?.bind(log_bytes).bind(stored.version);
@@ -148,10 +176,12 @@ async fn write(
     Ok(true)
 }
 
-/// Whether the change belongs on the timeline: a transition, a wish to cancel, a contradiction, a found run.
+/// Whether the change belongs on the timeline: a transition, a wish to cancel and its being taken, a contradiction.
 fn is_a_story(before: &Deploy, after: &Deploy) -> bool {
     before.state != after.state
         || before.cancel_requested != after.cancel_requested
+        || before.cancel_forced != after.cancel_forced
+        || (before.cancel_sent_at != after.cancel_sent_at && after.cancel_sent_at.is_some())
         || before.conclusion_conflict != after.conclusion_conflict
 }
 

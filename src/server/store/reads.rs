@@ -70,14 +70,16 @@ impl Store {
         rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
     }
 
-    /// Every deploy that has a run whose commit is not known yet, and that was asked for after `since_millis`.
+    /// Every deploy of which something is still to be learned from GitHub: the active ones, and those with a run
+    /// that GitHub has not confirmed as ended and that were asked for after `since_millis`. Oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn without_commit(&self, since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
+    pub async fn unconcluded(&self, since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
         let sql = format!(
-            "SELECT {DEPLOY_COLUMNS} FROM console_deploys \
-             WHERE run_id IS NOT NULL AND (head_sha IS NULL OR run_url IS NULL) AND requested_at > $1 ORDER BY id"
+            "SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE active = 1 AND state NOT IN ('requested', 'dispatching') \
+             UNION ALL SELECT {DEPLOY_COLUMNS} FROM console_deploys \
+             WHERE active = 0 AND concluded_at IS NULL AND run_id IS NOT NULL AND requested_at > $1 ORDER BY id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(since_millis)

@@ -11,7 +11,8 @@ use sqlx::{Any, Row};
 /// The columns that [`read_deploy`] wants.
 pub(super) const DEPLOY_COLUMNS: &str = "id, site, environment, state, operator, reason, git_ref, inputs, head_sha, \
      requested_at, dispatched_at, started_at, finished_at, last_heard_at, run_id, run_attempt, run_url, confirmed_by, \
-     cancel_requested, conclusion_conflict, notice, traces, failure, log_bytes, version";
+     cancel_requested, conclusion_conflict, notice, traces, failure, log_bytes, version, blocked_by, listed_steps, \
+     concluded_at, cancel_sent_at, cancel_forced";
 
 const TABLE: &str = "console_deploys";
 
@@ -27,6 +28,8 @@ pub(super) fn read_deploy(row: &AnyRow) -> Result<Stored, StoreError> {
     let state: String = row.try_get("state")?;
     let confirmed_by: Option<String> = row.try_get("confirmed_by")?;
     let failure: Option<String> = row.try_get("failure")?;
+    let blocked_by: Option<String> = row.try_get("blocked_by")?;
+    let listed_steps: Option<String> = row.try_get("listed_steps")?;
     let mut deploy = Deploy {
         id: parse(TABLE, &row.try_get::<String, _>("id")?)?,
         site: parse::<Slug>(TABLE, &row.try_get::<String, _>("site")?)?,
@@ -49,11 +52,16 @@ pub(super) fn read_deploy(row: &AnyRow) -> Result<Stored, StoreError> {
             .map(|by| ConfirmedBy::from_word(&by).ok_or_else(|| unreadable(TABLE, &by)))
             .transpose()?,
         cancel_requested: row.try_get::<i64, _>("cancel_requested")? == 1,
+        cancel_sent_at: moment(row, "cancel_sent_at")?,
+        cancel_forced: row.try_get::<i64, _>("cancel_forced")? == 1,
+        blocked_by: blocked_by.map(|text| from_json(&text)).transpose()?,
         conclusion_conflict: row.try_get::<i64, _>("conclusion_conflict")? == 1,
         notice: row.try_get("notice")?,
         steps: Vec::new(),
         failure: failure.map(|text| from_json(&text)).transpose()?,
         traces: from_json::<Vec<StepTrace>>(&row.try_get::<String, _>("traces")?)?,
+        listed_steps: listed_steps.map(|text| from_json(&text)).transpose()?,
+        concluded_at: moment(row, "concluded_at")?,
     };
     deploy.redraw_steps();
     let log_bytes = row.try_get::<i64, _>("log_bytes")?.unsigned_abs();
@@ -95,9 +103,11 @@ pub(super) fn actor_columns(actor: &Actor) -> (&'static str, Option<&str>) {
 
 type AnyQuery<'q> = Query<'q, Any, <Any as sqlx::Database>::Arguments>;
 
-/// Binds `$1` to `$17` of an UPDATE: everything about a deploy that an event can change.
+/// Binds `$1` to `$22` of an UPDATE: everything about a deploy that an event can change.
 pub(super) fn bind_changeable<'q>(query: AnyQuery<'q>, deploy: &'q Deploy) -> Result<AnyQuery<'q>, StoreError> {
     let failure = deploy.failure.as_ref().map(to_json).transpose()?;
+    let blocked_by = deploy.blocked_by.as_ref().map(to_json).transpose()?;
+    let listed_steps = deploy.listed_steps.as_ref().map(to_json).transpose()?;
     Ok(query
         .bind(deploy.state.as_str())
         .bind(i64::from(deploy.is_active()))
@@ -115,7 +125,12 @@ pub(super) fn bind_changeable<'q>(query: AnyQuery<'q>, deploy: &'q Deploy) -> Re
         .bind(deploy.notice.as_deref())
         .bind(to_json(&deploy.traces)?)
         .bind(failure)
-        .bind(deploy.id.to_string()))
+        .bind(deploy.id.to_string())
+        .bind(blocked_by)
+        .bind(listed_steps)
+        .bind(deploy.concluded_at.map(Timestamp::as_millis))
+        .bind(deploy.cancel_sent_at.map(Timestamp::as_millis))
+        .bind(i64::from(deploy.cancel_forced)))
 }
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
