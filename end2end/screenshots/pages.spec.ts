@@ -11,7 +11,7 @@ async function draw(page: Page, name: string): Promise<void> {
     for (const width of [320, 1280]) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: width === 320 ? 640 : 800 });
-      await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: name !== "dialog" });
+      await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: !name.endsWith("dialog") });
     }
   }
 }
@@ -30,16 +30,22 @@ test("every page in every form", async ({ page, demo, tolerated }) => {
   const unknown = await demo.deploy("unknown-site", "Ship the fix for slow search");
   const succeeded = await demo.deploy(site.slug, "Ship the fix for slow search");
   const refused = await demo.deploy("refused-site");
+  const blocked = await demo.deploy("approval-site", "Ship the fix for slow search");
+  const lost = await demo.deploy("deleted-site", "Ship the fix for slow search");
   await expect.poll(() => demo.state(failed), { timeout: 90_000 }).toBe("failed");
   await expect.poll(() => demo.state(succeeded), { timeout: 90_000 }).toBe("succeeded");
+  await expect.poll(() => demo.state(lost), { timeout: 90_000 }).toBe("lost");
   const running = await demo.deploy("reload-site", "Ship the fix for slow search");
   await expect(new Tile(page, "reload").tile).toContainText("Building for production");
   await draw(page, "board-busy");
-  for (const [name, id] of Object.entries({ running, failed, unknown, refused, succeeded })) {
+  for (const [name, id] of Object.entries({ running, failed, unknown, refused, succeeded, blocked, lost })) {
     await page.goto(`/deploys/${id}`);
     await expect(page.getByRole("log")).toBeVisible();
     await draw(page, `record-${name}`);
   }
+  await page.goto(`/deploys/${blocked}`);
+  await page.getByRole("button", { name: "Cancel deploy" }).click();
+  await draw(page, "cancel-dialog");
   for (const [name, path] of [
     ["history", "/deploys"],
     ["site", "/sites/failure-site"],

@@ -132,6 +132,7 @@ test("a log that grows moves neither selection nor focus nor the reader", async 
 });
 
 test("a run that says nothing is called silent", async ({ page, demo }) => {
+  await demo.choose("deploy-silent.yml", "queued");
   await page.clock.install();
   await page.goto("/");
   const site = new Tile(page, "silent");

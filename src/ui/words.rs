@@ -29,8 +29,11 @@ pub(super) fn explanation(deploy: &Deploy) -> Option<String> {
         State::DispatchUnknown => {
             "A run may exist or not. The console looks for it and will not dispatch again; the site stays taken."
         }
+        State::Cancelled => return deploy.notice.clone(),
+        // What blocks it is said on its own.
+        State::Queued if deploy.blocked_by.is_some() => return deploy.notice.clone(),
         State::Queued => "GitHub has the run; it has not reported yet.",
-        State::Lost => "Nothing was heard for too long. The site stays taken until somebody knows more.",
+        State::Lost => "The site stays taken until somebody knows more.",
         _ => return None,
     };
     Some(
@@ -209,6 +212,21 @@ pub(super) fn failure(deploy: &Deploy) -> Option<String> {
         (None, None) => "Failed; neither a step nor a reason was reported".to_owned(),
     })
 }
+
+/// How far a wish to cancel has come.
+pub(super) fn cancelling(deploy: &Deploy) -> Option<&'static str> {
+    if !deploy.is_active() || !deploy.cancel_requested {
+        return None;
+    }
+    Some(match (deploy.run_id, deploy.cancel_sent_at) {
+        (None, _) => "To be cancelled as soon as its run is known.",
+        (Some(_), None) => "To be cancelled; GitHub has not taken the wish yet.",
+        (Some(_), Some(_)) => "Being cancelled: GitHub has taken the wish, and the run has not ended yet.",
+    })
+}
+
+/// A runner comes for a job within this time, or its absence is worth a word, in milliseconds.
+pub(super) const RUNNER_COMES_MS: i64 = 15_000;
 
 /// A run that lives is heard of more often than this, in milliseconds: the action says so every 60 s.
 const SILENCE_MS: i64 = 90_000;

@@ -1,6 +1,9 @@
 //! The parts that pages are made of, one a file.
 
 mod badge;
+mod blocked;
+mod cancel_dialog;
+mod close_form;
 mod confirm_dialog;
 mod deploy_list;
 mod frame;
@@ -19,6 +22,9 @@ mod steps;
 mod timeline;
 
 pub(super) use badge::{HealthBadge, StateBadge};
+pub(super) use blocked::Blocked;
+pub(super) use cancel_dialog::CancelDeploy;
+pub(super) use close_form::CloseByHand;
 pub(super) use confirm_dialog::ConfirmDialog;
 pub(super) use deploy_list::DeployList;
 pub(super) use frame::Frame;

@@ -1,5 +1,5 @@
 use super::log_view::line_view;
-use super::{Elapsed, HealthBadge, Moment, Silence, StateBadge};
+use super::{Blocked, Elapsed, HealthBadge, Moment, Silence, StateBadge};
 use crate::domain::{About, Deploy, DeployRecord, Site, Tile};
 use crate::ui::{terminal, words};
 use leptos::prelude::*;
@@ -29,11 +29,14 @@ pub(in crate::ui) fn SiteTile(
     let health = Memo::new(move |_| tile.read().health.clone());
     // One string: a class that is set as a whole would take others off that are set beside it.
     let production = if site.is_production() { " is-production" } else { "" };
+    // And from one signal: of two that follow each other, the later one's news can be missed.
     let class = move || {
-        let active = if active.get() { " is-active" } else { "" };
+        let state = state.get();
+        let is_active = state.is_some_and(crate::domain::State::is_active);
+        let active = if is_active { " is-active" } else { "" };
         format!(
             "tile card tone-{}{production}{active}",
-            state.get().map_or("neutral", words::tone)
+            state.map_or("neutral", words::tone)
         )
     };
     let title_id = format!("site-{}", site.slug);
@@ -74,6 +77,7 @@ pub(in crate::ui) fn SiteTile(
             </div>
             <LastDeploy deploy />
             <Because deploy />
+            <Blocked deploy />
             <Silence deploy />
             <TileLog tile />
             {not_allowed.map(|why| view! { <p id=hint_id class="quiet hint">{why.to_string()}</p> })}
@@ -145,10 +149,12 @@ fn LastDeploy(deploy: Memo<Option<Deploy>>) -> impl IntoView {
 fn Because(deploy: Memo<Option<Deploy>>) -> impl IntoView {
     let failure = Memo::new(move |_| deploy.read().as_ref().and_then(words::failure));
     let notice = Memo::new(move |_| deploy.read().as_ref().and_then(words::explanation));
+    let cancelling = Memo::new(move |_| deploy.read().as_ref().and_then(words::cancelling));
     let conflict = Memo::new(move |_| deploy.read().as_ref().is_some_and(|deploy| deploy.conclusion_conflict));
     view! {
         {move || failure.get().map(|text| view! { <p class="because tone-danger">{text}</p> })}
         {move || notice.get().map(|text| view! { <p class="because">{text}</p> })}
+        {move || cancelling.get().map(|text| view! { <p class="because">{text}</p> })}
         <Show when=move || conflict.get()>
             <p class="because tone-attention">"Later evidence disagrees with this result. Look at the record."</p>
         </Show>

@@ -1,7 +1,10 @@
 use super::when_loaded;
 use crate::api::{ApiError, get_deploy};
 use crate::domain::{Deploy, DeployId, DeployRecord, LogTail};
-use crate::ui::components::{Elapsed, LogView, LogWindow, Moment, Silence, StaleBanner, StateBadge, Steps, Timeline};
+use crate::ui::components::{
+    Blocked, CancelDeploy, CloseByHand, Elapsed, LogView, LogWindow, Moment, Silence, StaleBanner, StateBadge, Steps,
+    Timeline,
+};
 use crate::ui::poll::poll;
 use crate::ui::words;
 use leptos::prelude::*;
@@ -51,10 +54,13 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
                 <StateBadge state />
             </span>
             <Elapsed deploy=Signal::derive(move || Some(deploy.get())) />
+            <CancelDeploy deploy on_asked=Callback::new(move |()| poll.now()) />
         </header>
         <StaleBanner poll />
         <Verdict deploy />
+        <Blocked deploy=Signal::derive(move || Some(deploy.get())) />
         <Silence deploy=Signal::derive(move || Some(deploy.get())) />
+        <CloseByHand deploy on_closed=Callback::new(move |()| poll.now()) />
         <div class="record" class:is-stale=move || poll.stale_since.get().is_some()>
             <section class="card record-steps" aria-labelledby="steps-title">
                 <h2 id="steps-title">"Steps"</h2>
@@ -84,10 +90,12 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
 fn Verdict(#[prop(into)] deploy: Signal<Deploy>) -> impl IntoView {
     let failure = Memo::new(move |_| words::failure(&deploy.read()));
     let notice = Memo::new(move |_| words::explanation(&deploy.read()));
+    let cancelling = Memo::new(move |_| words::cancelling(&deploy.read()));
     let conflict = Memo::new(move |_| deploy.read().conclusion_conflict);
     view! {
         {move || failure.get().map(|text| view! { <p class="verdict tone-danger">{text}</p> })}
         {move || notice.get().map(|text| view! { <p class="verdict tone-attention">{text}</p> })}
+        {move || cancelling.get().map(|text| view! { <p class="verdict tone-attention">{text}</p> })}
         <Show when=move || conflict.get()>
             <p class="verdict tone-attention">
                 "Later evidence disagrees with this result. It is kept as it was first confirmed; look at the run."
