@@ -313,7 +313,7 @@ async fn who_is_not_in_is_led_to_the_door_and_back() {
         assert_eq!(
             (
                 response.status().as_u16(),
-                &response.headers()["location"].to_str().unwrap()[..]
+                response.headers()["location"].to_str().unwrap()
             ),
             (303, given)
         );

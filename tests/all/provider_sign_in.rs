@@ -27,9 +27,9 @@ async fn console_at(provider: &Provider) -> TestConsole {
 /// Goes to the provider; the path and query on the console that it sends the browser back to.
 async fn way_back(console: &TestConsole, browser: &Client, return_to: &str) -> String {
     let begin = format!("/sign-in/oidc?return_to={return_to}");
-    let begun = browser.get(console.url(&begin)).send().await.unwrap();
-    assert_eq!(begun.status(), 303);
-    let provider = begun.headers()["location"].to_str().unwrap().to_owned();
+    let sent = browser.get(console.url(&begin)).send().await.unwrap();
+    assert_eq!(sent.status(), 303);
+    let provider = sent.headers()["location"].to_str().unwrap().to_owned();
     let answer = browser.get(provider).send().await.unwrap();
     let back = answer.headers()["location"].to_str().unwrap();
     back.strip_prefix("https://console.example.com").unwrap().to_owned()

@@ -30,6 +30,8 @@ use tower_http::trace::TraceLayer;
 
 /// The path under which the API's unknown routes are answered.
 const UNKNOWN_API: &str = "/api/{*rest}";
+/// The one answer of the API that is no server function: it is a stream.
+const EXPORT: &str = "/api/internal/audit.jsonl";
 /// The largest form that is taken, in bytes.
 const MOST_FORM: usize = 16 * 1024;
 
@@ -74,11 +76,7 @@ fn door() -> Router<Console> {
 
 /// The API, for the pages and for scripts: each route is a server function, most by their own path.
 fn api() -> Router<Console> {
-    let own_path = |path: &str| {
-        let is_page = !path.starts_with("/api/");
-        let is_moved = path.contains('{') || path.ends_with(".jsonl");
-        !is_page && !is_moved
-    };
+    let own_path = |path: &str| path.starts_with("/api/") && !path.contains('{') && path != EXPORT;
     let mut router = Router::new()
         .route("/api/internal/deploys/{id}", get(read_deploy))
         .route("/api/internal/deploys/{id}/cancel", post(about_deploy::<CancelDeploy>))
@@ -86,7 +84,7 @@ fn api() -> Router<Console> {
             "/api/internal/deploys/{id}/override",
             post(about_deploy::<OverrideDeploy>),
         )
-        .route("/api/internal/audit.jsonl", get(calls::export_audit));
+        .route(EXPORT, get(calls::export_audit));
     for (method, path, _) in table::TABLE.iter().filter(|(_, path, _)| own_path(path)) {
         router = router.route(path, axum::routing::on(filter(method), adapter::call));
     }

@@ -94,7 +94,7 @@ fn Person(operator: Operator, people: People) -> impl IntoView {
     let reset = move |_| {
         let name = name.get_value();
         people.act.start(issue_link(name.clone()), move |link| {
-            people.link.set(Some((name.to_string(), link)))
+            people.link.set(Some((name.to_string(), link)));
         });
     };
     let roles = Role::ALL.map(|role| {
