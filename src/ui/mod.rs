@@ -7,6 +7,7 @@ mod act;
 mod clock;
 mod components;
 mod draft;
+mod form;
 mod pages;
 mod poll;
 mod terminal;

@@ -43,6 +43,7 @@ async fn what_is_done_is_written_down_with_who_and_from_where() {
         .send()
         .await
         .unwrap();
+    assert_eq!(console.status(&dora, "/audit").await, 403);
     console.form(&dora, "/sign-out", &[]).await;
     let trail = trail(&console).await;
     let numbers: Vec<i64> = trail.iter().map(|row| row["seq"].as_i64().unwrap()).collect();
@@ -64,6 +65,11 @@ async fn what_is_done_is_written_down_with_who_and_from_where() {
     assert_eq!(
         (&requested["actor"]["kind"], &requested["subject"]),
         (&json!("token"), &json!("docs"))
+    );
+    let access = row("access_refused");
+    assert_eq!(
+        (&access["actor"]["name"], &access["subject"]),
+        (&json!("dora"), &json!("/audit"))
     );
     assert_eq!(row("token_created")["detail"]["name"], "ci");
     assert_eq!(

@@ -34,7 +34,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// # Errors
 /// As [`deploys::create`].
 pub async fn create(request: DeployRequest) -> Result<DeployRecord, Refusal> {
-    let asked = Asked::by(Role::Viewer)?;
+    let asked = Asked::by(Role::Viewer).await?;
     let key = asked.parts.headers.get("idempotency-key");
     let wish = Wish {
         caller: &asked.caller,
@@ -55,7 +55,7 @@ pub async fn create(request: DeployRequest) -> Result<DeployRecord, Refusal> {
 /// # Errors
 /// As [`deploys::read`].
 pub async fn read(id: String, after: Option<String>) -> Result<DeployRecord, Refusal> {
-    let asked = told(Asked::by(Role::Viewer))?;
+    let asked = told(Asked::by(Role::Viewer).await)?;
     let id = told(deploy_id(&id))?;
     told(deploys::read(&asked.console, id, after.as_deref()).await)
 }
@@ -65,7 +65,7 @@ pub async fn read(id: String, after: Option<String>) -> Result<DeployRecord, Ref
 /// # Errors
 /// As [`deploys::cancel`].
 pub async fn cancel(id: String, request: CancelRequest) -> Result<DeployRecord, Refusal> {
-    let asked = Asked::by(Role::Deployer)?;
+    let asked = Asked::by(Role::Deployer).await?;
     deploys::cancel(&asked.console, asked.as_by(), deploy_id(&id)?, request).await
 }
 
@@ -74,7 +74,7 @@ pub async fn cancel(id: String, request: CancelRequest) -> Result<DeployRecord, 
 /// # Errors
 /// As [`deploys::override_state`].
 pub async fn override_state(id: String, request: OverrideRequest) -> Result<DeployRecord, Refusal> {
-    let asked = Asked::by(Role::Deployer)?;
+    let asked = Asked::by(Role::Deployer).await?;
     let OverrideRequest { state, reason } = request;
     deploys::override_state(&asked.console, asked.as_by(), deploy_id(&id)?, state, &reason).await
 }
@@ -84,7 +84,7 @@ pub async fn override_state(id: String, request: OverrideRequest) -> Result<Depl
 /// # Errors
 /// As [`deploys::board`].
 pub async fn board() -> Result<Board, Refusal> {
-    let asked = told(Asked::by(Role::Viewer))?;
+    let asked = told(Asked::by(Role::Viewer).await)?;
     told(deploys::board(&asked.console).await)
 }
 
@@ -93,7 +93,7 @@ pub async fn board() -> Result<Board, Refusal> {
 /// # Errors
 /// As [`deploys::history`].
 pub async fn history(before: Option<String>) -> Result<DeployPage, Refusal> {
-    let asked = told(Asked::by(Role::Viewer))?;
+    let asked = told(Asked::by(Role::Viewer).await)?;
     told(deploys::history(&asked.console, None, before.as_deref()).await)
 }
 
@@ -102,7 +102,7 @@ pub async fn history(before: Option<String>) -> Result<DeployPage, Refusal> {
 /// # Errors
 /// As [`deploys::site_history`].
 pub async fn site_history(slug: String, before: Option<String>) -> Result<SiteHistory, Refusal> {
-    let asked = told(Asked::by(Role::Viewer))?;
+    let asked = told(Asked::by(Role::Viewer).await)?;
     told(deploys::site_history(&asked.console, &slug, before.as_deref()).await)
 }
 
@@ -111,7 +111,7 @@ pub async fn site_history(slug: String, before: Option<String>) -> Result<SiteHi
 /// # Errors
 /// 403 with an API token; 503.
 pub async fn account() -> Result<Account, Refusal> {
-    let asked = told(Asked::in_person(Role::Viewer))?;
+    let asked = told(Asked::in_person(Role::Viewer).await)?;
     told(asked.account().await)
 }
 
@@ -120,7 +120,7 @@ pub async fn account() -> Result<Account, Refusal> {
 /// # Errors
 /// As [`people::change_password`].
 pub async fn change_password(old: String, new: String) -> Result<(), Refusal> {
-    let asked = Asked::in_person(Role::Viewer)?;
+    let asked = Asked::in_person(Role::Viewer).await?;
     let (old, new) = (SecretString::from(old), SecretString::from(new));
     let operator = people::change_password(&asked.console, &asked.caller.name, old, new, &asked.source).await?;
     let signed_in = SignedIn::now(&operator, &asked.address, &asked.user_agent());
@@ -132,7 +132,7 @@ pub async fn change_password(old: String, new: String) -> Result<(), Refusal> {
 /// # Errors
 /// 404 when it has ended before; 503.
 pub async fn end_sessions(handle: Option<String>) -> Result<(), Refusal> {
-    let asked = Asked::in_person(Role::Viewer)?;
+    let asked = Asked::in_person(Role::Viewer).await?;
     let entry = asked
         .source
         .does(AuditAction::SessionEnded)
@@ -152,7 +152,7 @@ pub async fn end_sessions(handle: Option<String>) -> Result<(), Refusal> {
 /// # Errors
 /// As [`token::create`].
 pub async fn create_token(name: String, sites: Vec<Slug>, days: Option<i64>) -> Result<NewToken, Refusal> {
-    let asked = Asked::in_person(Role::Viewer)?;
+    let asked = Asked::in_person(Role::Viewer).await?;
     let operator = people::find(&asked.console.store, &asked.caller.name).await?.operator;
     let lives_ms = days.map(|days| days.saturating_mul(DAY_MS));
     let wanted = token::Wanted { name, sites, lives_ms };
@@ -165,7 +165,7 @@ pub async fn create_token(name: String, sites: Vec<Slug>, days: Option<i64>) -> 
 /// # Errors
 /// As [`token::revoke`].
 pub async fn revoke_token(id: String) -> Result<(), Refusal> {
-    let asked = Asked::in_person(Role::Viewer)?;
+    let asked = Asked::in_person(Role::Viewer).await?;
     token::revoke(&asked.console.store, &id, Some(asked.caller.operator), &asked.source).await
 }
 
@@ -174,7 +174,7 @@ pub async fn revoke_token(id: String) -> Result<(), Refusal> {
 /// # Errors
 /// 403 for all but admins; 503.
 pub async fn operators() -> Result<Vec<Operator>, Refusal> {
-    let asked = told(Asked::in_person(Role::Admin))?;
+    let asked = told(Asked::in_person(Role::Admin).await)?;
     told(asked.console.store.operators().await.map_err(Refusal::from))
 }
 
@@ -183,7 +183,7 @@ pub async fn operators() -> Result<Vec<Operator>, Refusal> {
 /// # Errors
 /// 403 for all but admins; as [`people::add`].
 pub async fn add_operator(name: String, role: Role) -> Result<OneTimeLink, Refusal> {
-    let asked = Asked::in_person(Role::Admin)?;
+    let asked = Asked::in_person(Role::Admin).await?;
     let link = people::add(&asked.console.store, name.parse()?, role, &asked.source).await?;
     Ok(asked.shown(&link))
 }
@@ -193,7 +193,7 @@ pub async fn add_operator(name: String, role: Role) -> Result<OneTimeLink, Refus
 /// # Errors
 /// 403 for all but admins; as [`people::set_role`].
 pub async fn set_role(name: OperatorName, role: Role) -> Result<(), Refusal> {
-    let asked = Asked::in_person(Role::Admin)?;
+    let asked = Asked::in_person(Role::Admin).await?;
     people::set_role(&asked.console.store, &name, role, &asked.source).await
 }
 
@@ -202,7 +202,7 @@ pub async fn set_role(name: OperatorName, role: Role) -> Result<(), Refusal> {
 /// # Errors
 /// 403 for all but admins; as [`people::set_disabled`].
 pub async fn set_disabled(name: OperatorName, disabled: bool) -> Result<(), Refusal> {
-    let asked = Asked::in_person(Role::Admin)?;
+    let asked = Asked::in_person(Role::Admin).await?;
     people::set_disabled(&asked.console.store, &name, disabled, &asked.source).await
 }
 
@@ -211,7 +211,7 @@ pub async fn set_disabled(name: OperatorName, disabled: bool) -> Result<(), Refu
 /// # Errors
 /// 403 for all but admins; as [`people::reset`].
 pub async fn issue_link(name: OperatorName) -> Result<OneTimeLink, Refusal> {
-    let asked = Asked::in_person(Role::Admin)?;
+    let asked = Asked::in_person(Role::Admin).await?;
     let link = people::reset(&asked.console.store, &name, &asked.source).await?;
     Ok(asked.shown(&link))
 }
@@ -226,7 +226,7 @@ pub async fn audit(
     subject: Option<String>,
     before: Option<i64>,
 ) -> Result<AuditPage, Refusal> {
-    let asked = told(Asked::by(Role::Admin))?;
+    let asked = told(Asked::by(Role::Admin).await)?;
     let filter = AuditFilter {
         action,
         actor,
@@ -250,8 +250,13 @@ pub async fn audit(
 }
 
 /// `GET /api/internal/audit.jsonl`: the whole trail, oldest first, one JSON object a line.
-pub(super) async fn export_audit(State(console): State<Console>, Extension(caller): Extension<Caller>) -> Response {
-    if let Err(refusal) = require(&caller, Role::Admin) {
+pub(super) async fn export_audit(
+    State(console): State<Console>,
+    Extension(caller): Extension<Caller>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+) -> Response {
+    let source = Source::caller(&caller, &address);
+    if let Err(refusal) = require(&console, &caller, &source, Role::Admin, super::EXPORT).await {
         return refusal.into_response();
     }
     let lines = futures::stream::try_unfold(0, move |seq| {
@@ -295,14 +300,14 @@ struct Asked {
 
 impl Asked {
     /// The request that is being answered, if its caller has at least this role.
-    fn by(least: Role) -> Result<Self, Refusal> {
+    async fn by(least: Role) -> Result<Self, Refusal> {
         let (console, parts) = (context::<Console>()?, context::<Parts>()?);
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| Refusal::new(Problem::NotSignedIn, "Sign in to see this."))?;
-        require(&caller, least)?;
         let address = parts.extensions.get::<ClientAddress>();
         let address = address.map(|address| address.0.clone()).unwrap_or_default();
         let source = Source::caller(&caller, &address);
+        require(&console, &caller, &source, least, parts.uri.path()).await?;
         Ok(Self {
             console,
             parts,
@@ -321,8 +326,8 @@ impl Asked {
     }
 
     /// As [`Self::by`], and not with an API token: one that leaks must not make others, or change people.
-    fn in_person(least: Role) -> Result<Self, Refusal> {
-        let asked = Self::by(least)?;
+    async fn in_person(least: Role) -> Result<Self, Refusal> {
+        let asked = Self::by(least).await?;
         if asked.caller.token.is_some() {
             let detail = "An API token cannot do this. Sign in to the console.";
             return Err(Refusal::new(Problem::NotAllowed, detail));
@@ -365,10 +370,16 @@ impl Asked {
     }
 }
 
-fn require(caller: &Caller, least: Role) -> Result<(), Refusal> {
+/// Refuses whoever has not at least this role, and writes down that they asked for `path`.
+async fn require(console: &Console, caller: &Caller, source: &Source, least: Role, path: &str) -> Result<(), Refusal> {
     if caller.role >= least {
         return Ok(());
     }
+    let entry = source.does(AuditAction::AccessRefused).about(path);
+    console
+        .store
+        .record_audit(&entry.with("needed", least.as_str()))
+        .await?;
     let detail = format!(
         "This takes the role {least}, and yours is {}. An admin can change it.",
         caller.role

@@ -4,6 +4,7 @@ use crate::domain::{Account, NewToken, SessionInfo, SignInWay, Slug, TokenInfo};
 use crate::ui::act::Act;
 use crate::ui::clock;
 use crate::ui::components::{Moment, Refused, Reveal};
+use crate::ui::form::Filled;
 use crate::ui::words;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -150,33 +151,26 @@ fn Tokens(account: RwSignal<Account>, refresh: Callback<()>) -> impl IntoView {
 #[component]
 fn NewTokenForm(sites: Vec<Slug>, refresh: Callback<()>) -> impl IntoView {
     let act = Act::new();
-    let (name, days) = (RwSignal::new(String::new()), RwSignal::new("90".to_owned()));
-    let chosen = RwSignal::new(Vec::<Slug>::new());
     let made = RwSignal::new(None::<NewToken>);
     let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let asked = create_token(
-            name.get_untracked(),
-            chosen.get_untracked(),
-            days.get_untracked().parse().ok(),
-        );
+        let Some(filled) = Filled::take(&event) else { return };
+        let chosen = filled.ticked("site");
+        let sites = chosen
+            .into_iter()
+            .filter_map(|slug| Slug::try_from(slug).ok())
+            .collect();
+        let asked = create_token(filled.text("name"), sites, filled.text("days").parse().ok());
         act.start(asked, move |token| {
             made.set(Some(token));
-            name.set(String::new());
+            filled.reset();
             refresh.run(());
         });
     };
     let choices = sites.into_iter().map(|slug| {
         let shown = slug.to_string();
-        let toggle = move |_| {
-            chosen.update(|chosen| match chosen.iter().position(|known| *known == slug) {
-                Some(place) => drop(chosen.remove(place)),
-                None => chosen.push(slug.clone()),
-            });
-        };
         view! {
             <label class="choice">
-                <input type="checkbox" on:change=toggle />
+                <input type="checkbox" name="site" value=shown.clone() />
                 <span>{shown}</span>
             </label>
         }
@@ -189,11 +183,11 @@ fn NewTokenForm(sites: Vec<Slug>, refresh: Callback<()>) -> impl IntoView {
             <h3>"New token"</h3>
             <label class="field">
                 <span>"What will use it"</span>
-                <input type="text" required maxlength="64" autocomplete="off" bind:value=name />
+                <input type="text" name="name" required maxlength="64" autocomplete="off" />
             </label>
             <label class="field">
                 <span>"Ends after"</span>
-                <select on:change=move |event| days.set(event_target_value(&event))>
+                <select name="days">
                     <option value="30">"30 days"</option>
                     <option value="90" selected>"90 days"</option>
                     <option value="365">"A year"</option>
@@ -217,17 +211,12 @@ fn NewTokenForm(sites: Vec<Slug>, refresh: Callback<()>) -> impl IntoView {
 #[component]
 fn Password(refresh: Callback<()>) -> impl IntoView {
     let act = Act::new();
-    let (old, new, done) = (
-        RwSignal::new(String::new()),
-        RwSignal::new(String::new()),
-        RwSignal::new(false),
-    );
+    let done = RwSignal::new(false);
     let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+        let Some(filled) = Filled::take(&event) else { return };
         done.set(false);
-        act.start(change_password(old.get_untracked(), new.get_untracked()), move |()| {
-            old.set(String::new());
-            new.set(String::new());
+        act.start(change_password(filled.text("old"), filled.text("new")), move |()| {
+            filled.reset();
             done.set(true);
             refresh.run(());
         });
@@ -238,11 +227,11 @@ fn Password(refresh: Callback<()>) -> impl IntoView {
             <form class="form" on:submit=submit>
                 <label class="field">
                     <span>"Present password"</span>
-                    <input type="password" required autocomplete="current-password" bind:value=old />
+                    <input type="password" name="old" required autocomplete="current-password" />
                 </label>
                 <label class="field">
                     <span>"New password"</span>
-                    <input type="password" required minlength="12" autocomplete="new-password" bind:value=new />
+                    <input type="password" name="new" required minlength="12" autocomplete="new-password" />
                 </label>
                 <Refused refusal=act.refusal />
                 <p role="status" class="quiet">

@@ -165,7 +165,9 @@ fn run_link(id: Option<i64>, attempt: Option<i64>, url: Option<String>) -> impl 
 /// The way to the lines before the tail.
 #[component]
 fn WholeLog(id: DeployId, window: LogWindow) -> impl IntoView {
-    let loading = RwSignal::new(false);
+    // Until the browser has taken the page over, nothing can be loaded.
+    let loading = RwSignal::new(true);
+    Effect::new(move || loading.set(false));
     let load = move |_| {
         loading.set(true);
         spawn_local(async move {

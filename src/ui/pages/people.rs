@@ -3,6 +3,7 @@ use crate::api::{add_operator, get_operators, issue_link, set_disabled, set_role
 use crate::domain::{About, OneTimeLink, Operator, Role, SignInWay};
 use crate::ui::act::Act;
 use crate::ui::components::{Moment, Refused, Reveal};
+use crate::ui::form::Filled;
 use crate::ui::words;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -134,20 +135,14 @@ fn Person(operator: Operator, people: People) -> impl IntoView {
 #[component]
 fn Add(people: People) -> impl IntoView {
     let act = Act::new();
-    let (name, role) = (RwSignal::new(String::new()), RwSignal::new(Role::Deployer));
     let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let added = name.get_untracked();
-        act.start(add_operator(added.clone(), role.get_untracked()), move |link| {
-            people.link.set(Some((added, link)));
-            name.set(String::new());
+        let Some(filled) = Filled::take(&event) else { return };
+        let (name, role) = (filled.text("name"), filled.text("role").parse().unwrap_or(Role::Viewer));
+        act.start(add_operator(name.clone(), role), move |link| {
+            people.link.set(Some((name, link)));
+            filled.reset();
             people.refresh();
         });
-    };
-    let choose = move |event| {
-        if let Ok(chosen) = event_target_value(&event).parse() {
-            role.set(chosen);
-        }
     };
     let roles = Role::ALL.map(|role| {
         view! { <option value=role.as_str() selected=role == Role::Deployer>{words::role(role)}</option> }
@@ -158,11 +153,11 @@ fn Add(people: People) -> impl IntoView {
             <form class="form" on:submit=submit>
                 <label class="field">
                     <span>"Name"</span>
-                    <input type="text" required maxlength="64" autocomplete="off" autocapitalize="none" spellcheck="false" bind:value=name />
+                    <input type="text" name="name" required maxlength="64" autocomplete="off" autocapitalize="none" spellcheck="false" />
                 </label>
                 <label class="field">
                     <span>"Role"</span>
-                    <select on:change=choose>{roles.collect_view()}</select>
+                    <select name="role">{roles.collect_view()}</select>
                 </label>
                 <Refused refusal=act.refusal />
                 <div class="actions">
