@@ -358,6 +358,16 @@ async fn a_form_of_another_site_is_not_the_operators_wish() {
 }
 
 #[tokio::test]
+async fn a_method_that_is_not_listed_is_not_served() {
+    let console = Setup::default().start().await;
+    let alma = console.person("alma", Role::Admin).await;
+    for path in ["/people", "/sign-out", "/api/internal/operators"] {
+        let response = alma.delete(console.url(path)).send().await.unwrap();
+        refused(response, 405, "method-not-allowed").await;
+    }
+}
+
+#[tokio::test]
 async fn every_answer_tells_the_browser_what_to_refuse() {
     let console = Setup::default().start().await;
     let dora = console.person("dora", Role::Viewer).await;

@@ -143,6 +143,20 @@ async fn an_answer_is_taken_once_and_by_the_browser_that_began() {
 }
 
 #[tokio::test]
+async fn going_to_the_provider_again_makes_no_session_live_longer() {
+    let provider = Provider::start().await;
+    let (console, olga) = (console_at(&provider).await, browser());
+    sign_in(&console, &olga).await;
+    let ends = async || {
+        let account = olga.get(console.url("/api/internal/account")).send().await.unwrap();
+        account.json::<Value>().await.unwrap()["sessions"][0]["expires_at"].clone()
+    };
+    let before = ends().await;
+    way_back(&console, &olga, "/").await;
+    assert_eq!(ends().await, before);
+}
+
+#[tokio::test]
 async fn what_cannot_be_trusted_signs_nobody_in_and_is_written_down() {
     let faults: [fn(&mut Token); 4] = [
         |token| token.claims["iss"] = json!("https://evil.example"),

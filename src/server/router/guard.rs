@@ -23,10 +23,11 @@ pub(super) async fn guard(State(console): State<Console>, mut request: Request, 
         return next.run(request).await;
     };
     let Some(access) = table::access(request.method(), path.as_str()) else {
-        return if table::is_known(path.as_str()) || path.as_str() == super::UNKNOWN_API {
-            next.run(request).await
+        // Whatever hangs on it: a route that the table does not list is not served.
+        return if table::is_known(path.as_str()) {
+            super::wrong_method(request).await
         } else {
-            super::no_such_route().await.into_response()
+            super::no_such_route().await
         };
     };
     if matches!(access, Access::Public | Access::Signature) {

@@ -28,8 +28,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::trace::TraceLayer;
 
-/// The path under which the API's unknown routes are answered.
-const UNKNOWN_API: &str = "/api/{*rest}";
 /// The one answer of the API that is no server function: it is a stream.
 const EXPORT: &str = "/api/internal/audit.jsonl";
 /// The largest form that is taken, in bytes.
@@ -48,7 +46,7 @@ pub fn routes(console: Console) -> Router {
     Router::new()
         // The callback carries its own authority, a signature, and comes from no browser.
         .route("/api/internal/deploys/{id}/status", post(report_status))
-        .route(UNKNOWN_API, any(no_such_route))
+        .route("/api/{*rest}", any(no_such_route))
         .route("/healthz", get(StatusCode::NO_CONTENT))
         .route("/readyz", get(ready))
         .merge(asked_by_people)

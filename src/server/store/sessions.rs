@@ -58,17 +58,20 @@ impl Store {
         Ok(made.rows_affected() == 1)
     }
 
-    /// Keeps what a session holds now. One that has ended meanwhile stays ended.
+    /// Keeps what a session holds now. One that has ended meanwhile stays ended, and none ends later than it would.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn save_session(&self, id_sha256: &str, data: &str, expires_at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE console_sessions SET data = $1, expires_at = $2 WHERE id_sha256 = $3")
-            .bind(data)
-            .bind(expires_at.as_millis())
-            .bind(id_sha256)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "UPDATE console_sessions SET data = $1, \
+             expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END WHERE id_sha256 = $3",
+        )
+        .bind(data)
+        .bind(expires_at.as_millis())
+        .bind(id_sha256)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
