@@ -81,6 +81,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/people") view=PeoplePage ssr=SsrMode::Async />
                     <Route path=path!("/audit") view=AuditPage ssr=SsrMode::Async />
                     <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+                    // A sign-in at the provider that did not succeed shows the same page where it came back to.
+                    <Route path=path!("/sign-in/oidc") view=SignInPage ssr=SsrMode::Async />
+                    <Route path=path!("/sign-in/oidc/callback") view=SignInPage ssr=SsrMode::Async />
                     <Route path=path!("/set-up/:token") view=SetUpPage ssr=SsrMode::Async />
                 </Routes>
             </Frame>

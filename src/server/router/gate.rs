@@ -6,6 +6,7 @@ use crate::domain::{AuditAction, Gate, Operator, OperatorName, Problem, Refusal}
 use crate::server::audit::Source;
 use crate::server::auth::address::ClientAddress;
 use crate::server::auth::people::{self, LinkFor};
+use crate::server::auth::provider::CALLBACK;
 use crate::server::auth::session::{Sessions, SignedIn, cookie_name};
 use crate::server::auth::{opaque, sign_in};
 use crate::server::oidc::Answer;
@@ -98,7 +99,7 @@ pub(super) async fn provider_begin(
         }
         Err(refusal) => {
             let gate = sign_in_gate(&console, String::new(), Some(refusal.detail.clone()), return_to);
-            Ok(again(console, gate, "/sign-in", &refusal).await)
+            Ok(again(console, gate, "/sign-in/oidc", &refusal).await)
         }
     }
 }
@@ -118,14 +119,14 @@ pub(super) async fn provider_finish(
         let detail = "No sign-in is under way in this browser. Begin again.";
         let refusal = Refusal::new(Problem::NotSignedIn, detail);
         let gate = sign_in_gate(&console, String::new(), Some(detail.to_owned()), "/".to_owned());
-        return Ok(again(console, gate, "/sign-in", &refusal).await);
+        return Ok(again(console, gate, CALLBACK, &refusal).await);
     };
     let return_to = under_way.return_to.clone();
     match provider.finish(&console, under_way, answer, &address).await {
         Ok(operator) => enter(&console, &session, &operator, &address, &headers, &return_to).await,
         Err(refusal) => {
             let gate = sign_in_gate(&console, String::new(), Some(refusal.detail.clone()), return_to);
-            Ok(again(console, gate, "/sign-in", &refusal).await)
+            Ok(again(console, gate, CALLBACK, &refusal).await)
         }
     }
 }
@@ -269,7 +270,8 @@ fn set_up_gate(whom: LinkFor, name: String, problem: Option<String>) -> Gate {
     }
 }
 
-/// The page once more, with what is wrong and the status that it has.
+/// The page once more, with what is wrong and the status that it has. `path` is where the browser is: it takes over
+/// the page that belongs there.
 async fn again(console: Console, gate: Gate, path: &'static str, refusal: &Refusal) -> Response {
     let mut request = Request::default();
     *request.uri_mut() = axum::http::Uri::from_static(path);
