@@ -1,17 +1,20 @@
-// node scripts/bench.mjs CONSOLE_URL PKG_FOLDER
+// node scripts/bench.mjs DOOR PKG_FOLDER; the door is the link that a demo prints
 
 import { Agent, request } from "node:http";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 
-const [base, folder] = process.argv.slice(2);
+const [door, folder] = process.argv.slice(2);
+const base = new URL(door).origin;
+const entered = await fetch(door, { redirect: "manual" });
+const cookie = entered.headers.getSetCookie().map((set) => set.split(";")[0]).join("; ");
 const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 const SECONDS = 4;
 
 function get(path, headers) {
   return new Promise((resolve, reject) => {
-    const sent = request(new URL(path, base), { agent, headers }, (answer) => {
+    const sent = request(new URL(path, base), { agent, headers: { cookie, ...headers } }, (answer) => {
       answer.resume();
       answer.on("end", () => resolve(answer));
     });
@@ -37,10 +40,10 @@ async function rate(path, status, headers = {}) {
 
 for (const slug of ["api-prod", "console"]) {
   const body = JSON.stringify({ site: slug, confirmation: slug });
-  await fetch(new URL("/api/internal/deploys", base), { method: "POST", body, headers: { "content-type": "application/json" } });
+  await fetch(new URL("/api/internal/deploys", base), { method: "POST", body, headers: { "content-type": "application/json", cookie } });
 }
 const settled = async () => {
-  const board = await (await fetch(new URL("/api/internal/board", base))).json();
+  const board = await (await fetch(new URL("/api/internal/board", base), { headers: { cookie } })).json();
   return board.tiles.every(({ latest, health }) => !latest?.active && health.status !== "unknown" && (!latest || latest.head_sha));
 };
 while (!(await settled())) await new Promise((resolve) => setTimeout(resolve, 200));
