@@ -46,6 +46,8 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.getByRole("button", { name: "Add operator" }).click();
     const link = page.getByRole("textbox", { name: "One-time link" });
     await expect(link).toBeVisible();
+    // Under the pointer as well.
+    await page.getByRole("button", { name: "Add operator" }).hover();
     await accessible(page);
     const url = await link.inputValue();
     await page.getByRole("button", { name: "Sign out", exact: true }).click();
