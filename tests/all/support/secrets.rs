@@ -36,5 +36,6 @@ pub(crate) fn keep_secret(text: &str) {
         .append(true)
         .open(file("secrets"))
         .unwrap();
-    writeln!(file, "{text}").unwrap();
+    // One write: tests run side by side, and a line must not be torn.
+    file.write_all(format!("{text}\n").as_bytes()).unwrap();
 }
