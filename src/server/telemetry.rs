@@ -2,13 +2,13 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// At trace level these say a request's whole path, and a path may be a one-time link.
-const NEVER_AT_TRACE: [&str; 1] = ["tower_http::csrf=debug"];
+/// At trace level these say a request's whole path, and a path may be a one-time link. They have nothing else to say.
+const QUIET: [&str; 1] = ["tower_http::csrf=warn"];
 
 /// The filter that `RUST_LOG` asks for, less what must not be said at all. `default_filter` is for when it is unset.
 pub fn filter(default_filter: &str) -> EnvFilter {
     let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
-    let quieter = NEVER_AT_TRACE.iter().filter_map(|directive| directive.parse().ok());
+    let quieter = QUIET.iter().filter_map(|directive| directive.parse().ok());
     quieter.fold(asked, EnvFilter::add_directive)
 }
 
