@@ -408,3 +408,14 @@ async fn who_is_disabled_is_out_at_once() {
     let last = refused(set("alma", true).await.unwrap(), 409, "conflict").await;
     assert!(last["detail"].as_str().unwrap().contains("last admin"));
 }
+
+#[tokio::test]
+async fn a_form_that_is_too_large_is_413() {
+    let console = Setup::default().start().await;
+    let path = console.invite("dora", Role::Viewer).await;
+    let (name, password) = ("x".repeat(17 * 1024), PASSWORD);
+    let fields = [("name", name.as_str()), ("password", password)];
+    for path in ["/sign-in", &path] {
+        assert_eq!(console.form(&browser(), path, &fields).await.status(), 413, "{path}");
+    }
+}
