@@ -98,11 +98,13 @@ fn answer(id: DeployId, receipt: Receipt) -> Result<ReportAnswer, Refusal> {
 
 /// Takes out what must not be stored: NUL, which PostgreSQL cannot hold, and every secret we know.
 fn cleanse(console: &Console, report: &mut Report) {
+    let lent = console.github.secrets();
+    let secrets = || console.keys.texts().chain(lent.iter().map(String::as_str));
     let clean = |text: &mut String| {
         if text.contains('\0') {
             *text = text.replace('\0', "");
         }
-        for secret in console.keys.texts().chain(console.dispatcher.secrets()) {
+        for secret in secrets().filter(|secret| !secret.is_empty()) {
             if text.contains(secret) {
                 *text = text.replace(secret, MASK);
             }

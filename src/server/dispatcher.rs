@@ -46,11 +46,6 @@ impl Dispatcher {
         self.due.notify_one();
     }
 
-    /// What must never be shown in a log.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.github.token()).filter(|token| !token.is_empty())
-    }
-
     /// Tells the truth about what an earlier process left behind: what was being dispatched when it ended
     /// may or may not have reached GitHub. To be called once, before [`Self::run`].
     ///

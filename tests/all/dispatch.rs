@@ -68,6 +68,7 @@ async fn refusals_free_the_site_and_keep_githubs_words() {
         (Scenario::Refuse, "Unexpected inputs provided"),
         (Scenario::Refuse401, "Bad credentials"),
         (Scenario::Refuse403, "Resource not accessible"),
+        (Scenario::Refuse403, "it wants the permission `actions=write`"),
         (Scenario::Refuse404, "Not Found"),
         (Scenario::Redirect, "307"),
     ] {

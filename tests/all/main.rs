@@ -13,6 +13,7 @@ mod crash;
 mod create;
 mod dispatch;
 mod domain;
+mod github_app;
 mod intervene;
 mod oidc;
 mod provider_sign_in;

@@ -107,6 +107,22 @@ fn a_secret_may_come_as_a_file_and_only_one_way() {
 }
 
 #[test]
+fn github_is_asked_with_a_token_or_as_an_app_and_not_as_both() {
+    let app = || Start::new().unset("GITHUB_DISPATCH_TOKEN").set("GITHUB_APP_ID", "1");
+    app().refuses(&["GITHUB_APP_PRIVATE_KEY is not set"]);
+    app()
+        .set("GITHUB_APP_PRIVATE_KEY", "no key")
+        .refuses(&["GITHUB_APP_PRIVATE_KEY", "PEM"]);
+    Start::new()
+        .unset("GITHUB_DISPATCH_TOKEN")
+        .set("GITHUB_APP_PRIVATE_KEY", "no key")
+        .refuses(&["GITHUB_APP_ID is not set"]);
+    Start::new()
+        .set("GITHUB_APP_ID", "1")
+        .refuses(&["GITHUB_DISPATCH_TOKEN", "both set"]);
+}
+
+#[test]
 fn a_wrong_file_of_sites_is_refused_with_its_line() {
     let spoiled = |from: &str, to: &str| Start::new().sites(&SITES.replacen(from, to, 1));
     spoiled("environment =", "enviroment =").refuses(&["console.toml:5", "enviroment"]);

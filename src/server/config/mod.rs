@@ -34,7 +34,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// `CONSOLE_CALLBACK_SECRET` and `CONSOLE_CALLBACK_SECRET_PREVIOUS`.
     pub keys: Keys,
-    /// `GITHUB_API_URL`, `GITHUB_API_VERSION`, `GITHUB_DISPATCH_TOKEN`.
+    /// `GITHUB_API_URL`, `GITHUB_API_VERSION`, and `GITHUB_DISPATCH_TOKEN` or `GITHUB_APP_ID` with
+    /// `GITHUB_APP_PRIVATE_KEY`.
     pub github: github::Options,
     /// The sites of `CONSOLE_CONFIG`, `console.toml` unless set.
     pub sites: Vec<Site>,
@@ -111,7 +112,7 @@ impl Config {
                 .map(|text| signing_secret("CONSOLE_CALLBACK_SECRET_PREVIOUS", &text))
                 .transpose()?,
         };
-        let token = required_secret(variables, "GITHUB_DISPATCH_TOKEN", "a token that may write Actions")?;
+        let identity = identity(variables)?;
         let api_url = set(variables, "GITHUB_API_URL").unwrap_or_else(|| PUBLIC_GITHUB.to_owned());
         let Place {
             database_url,
@@ -128,7 +129,7 @@ impl Config {
             github: github::Options {
                 api_url: web_address("GITHUB_API_URL", &api_url)?,
                 api_version: set(variables, "GITHUB_API_VERSION").unwrap_or_else(|| GITHUB_VERSION.to_owned()),
-                token: token.into(),
+                identity,
             },
             sites: file.sites,
             sessions: file.sessions,
@@ -208,6 +209,35 @@ fn secret(variables: Variables<'_>, name: &str) -> Result<Option<String>, Config
 
 fn required_secret(variables: Variables<'_>, name: &str, hint: &str) -> Result<String, ConfigError> {
     secret(variables, name)?.ok_or_else(|| ConfigError::new(format!("{name} is not set, nor {name}_FILE: {hint}")))
+}
+
+/// As whom GitHub is asked: with a token, or as an App.
+fn identity(variables: Variables<'_>) -> Result<github::Identity, ConfigError> {
+    let (token_name, id_name, key_name) = ("GITHUB_DISPATCH_TOKEN", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY");
+    let token = secret(variables, token_name)?.map(SecretString::from);
+    let key = secret(variables, key_name)?.map(SecretString::from);
+    match (token, set(variables, id_name), key) {
+        (Some(token), None, None) => Ok(github::Identity::Token(token)),
+        (None, Some(id), Some(key)) => {
+            let key = github::AppKey::new(id, &key);
+            Ok(github::Identity::App(
+                key.map_err(|error| ConfigError::new(format!("{key_name} {error}")))?,
+            ))
+        }
+        (None, None, None) => Err(ConfigError::new(format!(
+            "{token_name} is not set, nor {token_name}_FILE: a token that may write Actions; \
+             or, for a GitHub App, {id_name} and {key_name}"
+        ))),
+        (None, None, Some(_)) => Err(ConfigError::new(format!(
+            "{id_name} is not set: with {key_name} it must be the App's id"
+        ))),
+        (None, Some(_), None) => Err(ConfigError::new(format!(
+            "{key_name} is not set, nor {key_name}_FILE: with {id_name} it must be the App's private key"
+        ))),
+        (Some(_), ..) => Err(ConfigError::new(format!(
+            "{token_name} and a GitHub App are both set: unset {token_name}, or {id_name} and {key_name}"
+        ))),
+    }
 }
 
 fn signing_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {

@@ -79,7 +79,7 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
         github: github::Options {
             api_url: stand_in_url.clone(),
             api_version: "2022-11-28".to_owned(),
-            token: TOKEN.into(),
+            identity: github::Identity::Token(TOKEN.into()),
         },
         sites: file.sites,
         sessions: file.sessions,

@@ -1,8 +1,8 @@
 //! What GitHub's answer to a dispatch means: accepted, refused, or unknown.
 
-use super::LookupFailed;
 use super::budget::Budget;
 use crate::domain::{Event, Run, Timestamp};
+use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use std::error::Error;
@@ -23,8 +23,8 @@ struct GithubError {
     message: String,
 }
 
-/// Reads the answer to a dispatch.
-pub(super) async fn read_dispatch(response: Response, budget: &Budget, now: Timestamp) -> Event {
+/// Reads the answer to a dispatch; `identity` is where an operator finds as whom it was made.
+pub(super) async fn read_dispatch(response: Response, budget: &Budget, identity: &str, now: Timestamp) -> Event {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = match bounded_body(response).await {
         Ok(body) => body,
@@ -45,7 +45,10 @@ pub(super) async fn read_dispatch(response: Response, budget: &Budget, now: Time
         },
         StatusCode::NO_CONTENT => unknown("GitHub accepted the dispatch and did not name the run.".to_owned()),
         status if is_refusal(status) => Event::Refused {
-            reason: refusal(status, &body, limit),
+            reason: limit.map_or_else(
+                || refusal(status, &headers, &body, identity),
+                |limit| format!("GitHub answered {status}{}. {limit}.", message(&body)),
+            ),
         },
         status => unknown(format!("GitHub answered {status}{}.", message(&body))),
     }
@@ -115,19 +118,30 @@ fn is_refusal(status: StatusCode) -> bool {
     (status.is_client_error() && !undecided) || status.is_redirection()
 }
 
-fn refusal(status: StatusCode, body: &[u8], limit: Option<LookupFailed>) -> String {
-    if let Some(limit) = limit {
-        return format!("GitHub answered {status}{}. {limit}.", message(body));
-    }
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], identity: &str) -> String {
+    let wanted = wanted(headers);
     let hint = match status.as_u16() {
-        300..=399 => " The repository may have moved: give its new name in console.toml.",
-        401 => " Look at GITHUB_DISPATCH_TOKEN: it is wrong, revoked or expired.",
-        403 => " The token may lack write access to Actions.",
-        404 => " Look at the site's repository and workflow in console.toml, and whether the token may see them.",
-        422 => " Look at the site's ref and inputs in console.toml, and at the workflow's own.",
-        _ => "",
+        300..=399 => " The repository may have moved: give its new name in console.toml.".to_owned(),
+        401 => format!(" Look at {identity}: it is wrong, revoked or expired."),
+        403 if wanted.is_empty() => format!(" Look at {identity}: it may lack write access to Actions."),
+        403 => format!(" Look at {identity}."),
+        404 => {
+            format!(" Look at the site's repository and workflow in console.toml, and whether {identity} may see them.")
+        }
+        422 => " Look at the site's ref and inputs in console.toml, and at the workflow's own.".to_owned(),
+        _ => String::new(),
     };
-    format!("GitHub answered {status}{}.{hint}", message(body))
+    format!("GitHub answered {status}{}{wanted}.{hint}", message(body))
+}
+
+/// The permission that a refused request lacks, with a semicolon before it, where GitHub names it.
+pub(super) fn wanted(headers: &HeaderMap) -> String {
+    let accepted = headers.get("x-accepted-github-permissions");
+    let accepted = accepted.and_then(|value| value.to_str().ok()).map(str::trim);
+    match accepted.filter(|text| !text.is_empty()) {
+        Some(permissions) => format!("; it wants the permission `{permissions}`"),
+        None => String::new(),
+    }
 }
 
 fn unknown(reason: String) -> Event {

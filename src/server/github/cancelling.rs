@@ -30,15 +30,15 @@ impl Github {
     /// [`NotCancelled`] when GitHub did not take it.
     pub async fn cancel(&self, site: &Site, run_id: i64, force: bool, now: Timestamp) -> Result<(), NotCancelled> {
         let call = if force { "force-cancel" } else { "cancel" };
-        let url = format!(
-            "{}/repos/{}/actions/runs/{run_id}/{call}",
-            self.options.api_url, site.repository
-        );
+        let path = format!("/repos/{}/actions/runs/{run_id}/{call}", site.repository);
         let failed = |words: String| NotCancelled::Failed(words);
-        let sent = self.reading.post(url).headers(self.headers.clone()).send().await;
+        let headers = self.headers(&path).await.map_err(|error| failed(format!("{error}.")))?;
+        let url = format!("{}{path}", self.options.api_url);
+        let sent = self.reading.post(url).headers(headers).send().await;
         let response =
             sent.map_err(|error| failed(format!("GitHub could not be asked: {}.", answer::chain(&error))))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.authority.answered(&path, status);
         let body = answer::bounded_body(response).await.unwrap_or_default();
         let limited = |limit| failed(format!("GitHub answered {status}. {limit}."));
         self.budget.learn(status, &headers, &body, now).map_err(limited)?;
@@ -46,7 +46,10 @@ impl Github {
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::CONFLICT => Err(NotCancelled::Conflict { run_id, message }),
-            status => Err(failed(format!("GitHub answered {status}{message}."))),
+            status => Err(failed(format!(
+                "GitHub answered {status}{message}{}.",
+                answer::wanted(&headers)
+            ))),
         }
     }
 }

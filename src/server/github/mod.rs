@@ -8,23 +8,27 @@
 //! be dead; what came of the one call is told in three words: accepted, refused, unknown.
 
 pub(super) mod answer;
+mod app;
 mod blocking;
 mod budget;
 mod cancelling;
+mod identity;
 mod observing;
 mod reading;
 mod reason;
 mod shapes;
 
+pub use app::{AppKey, UnusableKey};
 pub use cancelling::NotCancelled;
+pub use identity::Identity;
 
 use super::clock;
 use crate::domain::{Deploy, Event, Run, Site, Timestamp};
 use budget::Budget;
+use identity::Authority;
 use reading::Kept;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use shapes::{WorkflowRun, WorkflowRuns};
 use std::fmt;
@@ -36,6 +40,8 @@ use super::deploys::DEPLOY_ID_INPUT;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The first API version that always names the run, and refuses to be asked for it.
 const ALWAYS_NAMES_THE_RUN: &str = "2026-03-10";
+const VERSION_HEADER: HeaderName = HeaderName::from_static("x-github-api-version");
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 
 /// Where and as whom the client speaks.
 #[derive(Clone)]
@@ -44,8 +50,8 @@ pub struct Options {
     pub api_url: String,
     /// `X-GitHub-Api-Version`.
     pub api_version: String,
-    /// The token for the `Authorization` header; nothing is assumed about its form.
-    pub token: SecretString,
+    /// As whom.
+    pub identity: Identity,
 }
 
 /// GitHub, as far as the console needs it.
@@ -55,7 +61,8 @@ pub struct Github {
     dispatching: reqwest::Client,
     /// For everything that may be asked again.
     reading: reqwest::Client,
-    headers: HeaderMap,
+    version: HeaderValue,
+    authority: Authority,
     options: Options,
     budget: Budget,
     kept: Kept,
@@ -107,7 +114,7 @@ impl Github {
     pub fn new(options: Options) -> Result<Self, UnusableOptions> {
         // A provider that is installed already is as good as ours.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let headers = headers(&options)?;
+        let version = HeaderValue::from_str(&options.api_version).map_err(|_| UnusableOptions::Header)?;
         let client = || {
             reqwest::Client::builder()
                 .user_agent(concat!("raxx-console/", env!("CARGO_PKG_VERSION")))
@@ -117,39 +124,62 @@ impl Github {
                 .connect_timeout(PATIENCE / 2)
                 .timeout(PATIENCE)
         };
+        let (reading, budget) = (client().build()?, Budget::default());
+        let authority = Authority::new(&options.identity, &reading, &options.api_url, &version, &budget)?;
         Ok(Self {
             dispatching: client().pool_max_idle_per_host(0).build()?,
-            reading: client().build()?,
-            headers,
+            reading,
+            version,
+            authority,
             options,
-            budget: Budget::default(),
+            budget,
             kept: Kept::default(),
         })
     }
 
-    /// The token, so that it can be kept out of logs.
-    pub fn token(&self) -> &str {
-        self.options.token.expose_secret()
+    /// Every token that GitHub may take from us now, so that it can be kept out of logs.
+    pub fn secrets(&self) -> Vec<String> {
+        self.authority.secrets()
     }
 
     /// Dispatches the site's workflow for `deploy`, once, and tells what came of it as an event:
     /// [`Event::Accepted`], [`Event::Refused`], [`Event::NotSent`] or [`Event::Unanswered`].
     pub async fn dispatch(&self, site: &Site, deploy: &Deploy) -> Event {
-        let url = format!(
-            "{}/repos/{}/actions/workflows/{}/dispatches",
-            self.options.api_url, site.repository, site.workflow
+        let path = format!(
+            "/repos/{}/actions/workflows/{}/dispatches",
+            site.repository, site.workflow
         );
+        let headers = match self.headers(&path).await {
+            Ok(headers) => headers,
+            Err(failed) => {
+                let reason = format!("Nothing was sent: {failed}.");
+                return Event::NotSent { reason };
+            }
+        };
         let mut inputs = json!(deploy.inputs);
         inputs[DEPLOY_ID_INPUT] = json!(deploy.id);
         let mut body = json!({ "ref": deploy.git_ref, "inputs": inputs });
         if self.options.api_version.as_str() < ALWAYS_NAMES_THE_RUN {
             body["return_run_details"] = json!(true);
         }
-        let request = self.dispatching.post(url).headers(self.headers.clone()).json(&body);
+        let url = format!("{}{path}", self.options.api_url);
+        let request = self.dispatching.post(url).headers(headers).json(&body);
         match request.send().await {
-            Ok(response) => answer::read_dispatch(response, &self.budget, clock::now()).await,
+            Ok(response) => {
+                self.authority.answered(&path, response.status());
+                answer::read_dispatch(response, &self.budget, self.authority.named(), clock::now()).await
+            }
             Err(error) => answer::read_failure(&error),
         }
+    }
+
+    /// What every request to `path` carries.
+    async fn headers(&self, path: &str) -> Result<HeaderMap, LookupFailed> {
+        Ok(HeaderMap::from_iter([
+            (AUTHORIZATION, self.authority.header(path).await?),
+            (ACCEPT, MEDIA_TYPE),
+            (VERSION_HEADER, self.version.clone()),
+        ]))
     }
 
     /// Looks for the run of `deploy` among the workflow's runs: the one whose title carries the deploy's id.
@@ -171,18 +201,4 @@ impl Github {
         let ours = |run: &&WorkflowRun| run.display_title.as_ref().is_some_and(|title| title.contains(&id));
         Ok(found.workflow_runs.iter().find(ours).map(Run::from))
     }
-}
-
-fn headers(options: &Options) -> Result<HeaderMap, UnusableOptions> {
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| UnusableOptions::Header);
-    let mut token = value(&format!("Bearer {}", options.token.expose_secret()))?;
-    token.set_sensitive(true);
-    Ok(HeaderMap::from_iter([
-        (AUTHORIZATION, token),
-        (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
-        (
-            HeaderName::from_static("x-github-api-version"),
-            value(&options.api_version)?,
-        ),
-    ]))
 }

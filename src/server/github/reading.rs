@@ -54,15 +54,15 @@ impl Github {
         now: Timestamp,
     ) -> Result<T, LookupFailed> {
         let url = self.url(path, query)?;
-        let body = self.read(url, now).await?;
+        let body = self.read(path, url, now).await?;
         serde_json::from_slice(&body)
             .map_err(|error| LookupFailed::because(format!("GitHub's answer cannot be read: {error}")))
     }
 
-    async fn read(&self, url: Url, now: Timestamp) -> Result<Arc<[u8]>, LookupFailed> {
+    async fn read(&self, path: &str, url: Url, now: Timestamp) -> Result<Arc<[u8]>, LookupFailed> {
         self.budget.check(now)?;
         let known = self.kept.find(&url);
-        let mut request = self.reading.get(url.clone()).headers(self.headers.clone());
+        let mut request = self.reading.get(url.clone()).headers(self.headers(path).await?);
         if let Some(known) = &known {
             request = request.header(IF_NONE_MATCH, &known.etag);
         }
@@ -71,6 +71,7 @@ impl Github {
             .await
             .map_err(|error| LookupFailed::because(format!("GitHub could not be asked: {}", answer::chain(&error))))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.authority.answered(path, status);
         let body = answer::bounded_body(response).await.map_err(LookupFailed::because)?;
         self.budget.learn(status, &headers, &body, now)?;
         if let (StatusCode::NOT_MODIFIED, Some(known)) = (status, known) {
@@ -79,7 +80,11 @@ impl Github {
             return Ok(body);
         }
         if !status.is_success() {
-            let words = format!("GitHub answered {status}{}", answer::message(&body));
+            let words = format!(
+                "GitHub answered {status}{}{}",
+                answer::message(&body),
+                answer::wanted(&headers)
+            );
             return Err(LookupFailed::because(words));
         }
         let body: Arc<[u8]> = body.into();
@@ -96,8 +101,9 @@ impl Github {
         let url = self.url(path, &[])?;
         self.budget.check(now)?;
         let failed = |error: reqwest::Error| LookupFailed::because(answer::chain(&error));
-        let request = self.reading.get(url.clone()).headers(self.headers.clone());
+        let request = self.reading.get(url.clone()).headers(self.headers(path).await?);
         let mut response = request.send().await.map_err(failed)?;
+        self.authority.answered(path, response.status());
         self.budget.learn(response.status(), response.headers(), &[], now)?;
         if response.status().is_redirection() {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());

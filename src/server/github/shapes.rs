@@ -1,7 +1,9 @@
 //! GitHub's shapes, as far as we read them.
 
 use crate::domain::{Run, Timestamp};
+use secrecy::SecretString;
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// `workflow-run`.
 #[derive(Debug, Deserialize)]
@@ -86,6 +88,22 @@ pub(super) struct Reviewer {
 pub(super) struct UserOrTeam {
     pub(super) login: Option<String>,
     pub(super) slug: Option<String>,
+}
+
+/// `installation`: where, and with which permissions, an App is installed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Installation {
+    pub(super) id: i64,
+    #[serde(default)]
+    pub(super) permissions: HashMap<String, String>,
+    pub(super) suspended_at: Option<String>,
+}
+
+/// `installation-token`.
+#[derive(Debug, Deserialize)]
+pub(super) struct InstallationToken {
+    pub(super) token: SecretString,
+    pub(super) expires_at: Timestamp,
 }
 
 const fn first_attempt() -> i64 {

@@ -120,7 +120,7 @@ pub(crate) fn config_with(data: &TempDir, github_url: &str, file: &str) -> Confi
         github: github::Options {
             api_url: github_url.to_owned(),
             api_version: "2022-11-28".to_owned(),
-            token: DISPATCH_TOKEN.into(),
+            identity: github::Identity::Token(DISPATCH_TOKEN.into()),
         },
         sites: file.sites,
         sessions: file.sessions,
@@ -206,6 +206,17 @@ impl TestConsole {
         });
         assert!(waited.await.is_ok(), "never {state}: {last:#}");
         last
+    }
+
+    /// Waits until GitHub was read at a path that ends so.
+    pub(crate) async fn until_asked(&self, end: &str) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            let is_there = || self.github.asked().iter().any(|asked| asked.path.ends_with(end));
+            while !is_there() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "GitHub was never asked for {end}");
     }
 
     /// A deploy whose run is bound: `queued`, with GitHub's run id.

@@ -1,7 +1,8 @@
 //! What stands in front of GitHub's routes: the rate limit's headers, `ETag`s, and the faults that a test orders.
 
+use super::app::is_authorized;
 use super::connection::Cut;
-use super::routes::{Ctx, is_authorized, refusal, text};
+use super::routes::{Ctx, refusal, text};
 use crate::server::clock;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -52,7 +53,7 @@ pub(super) async fn gate(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let known = text(request.headers(), "if-none-match");
     let fault = ctx.shared.state().fault.filter(|_| method == Method::GET);
-    let response = if is_authorized(request.headers()) {
+    let response = if is_authorized(&ctx, &path, request.headers()) {
         match fault {
             Some(fault) => faulty(fault, &cut, request, next).await,
             None => next.run(request).await,

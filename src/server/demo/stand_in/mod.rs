@@ -3,6 +3,7 @@
 //! It plays runs by executing the composite action's own scripts, so every callback is real. The demo,
 //! the server's tests and the browser's tests all use this one.
 
+mod app;
 mod connection;
 mod gate;
 mod pages;
@@ -13,6 +14,7 @@ mod runs;
 mod scenario;
 mod state;
 
+pub use app::{KnownApp, Lent};
 pub use gate::{Asked, Fault};
 pub use scenario::{Scenario, UnknownScenario};
 pub use state::{Dispatch, Run, RunStep};
@@ -156,6 +158,23 @@ impl StandIn {
     /// What is wrong with GitHub from now on while it is read; `None`: nothing.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.shared.state().fault = fault;
+    }
+
+    /// From now on this App is known, and no token is taken but those that it is lent.
+    pub fn know_app(&self, app: KnownApp) {
+        self.shared.state().app = Some(app);
+    }
+
+    /// Every token that an App was lent, oldest first.
+    pub fn lent(&self) -> Vec<Lent> {
+        self.shared.state().lent.clone()
+    }
+
+    /// Takes back every token that an App was lent.
+    pub fn revoke_lent(&self) {
+        for lent in &mut self.shared.state().lent {
+            lent.repositories.clear();
+        }
     }
 
     /// The last requests to GitHub's own routes, oldest first.

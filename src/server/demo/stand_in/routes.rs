@@ -2,7 +2,7 @@
 
 use super::connection::Cut;
 use super::state::{Dispatch, Run};
-use super::{Scenario, Shared, UnknownScenario, gate, pages, play, runs};
+use super::{Scenario, Shared, UnknownScenario, app, gate, pages, play, runs};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -35,6 +35,7 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
             post(dispatch),
         )
         .route_layer(from_fn_with_state(ctx.clone(), gate::gate))
+        .merge(app::routes())
         // For people
         .route("/", get(pages::overview))
         .route("/{owner}/{repo}/actions/runs/{id}", get(pages::run))
@@ -129,10 +130,13 @@ fn refused(dispatch: &Dispatch) -> Option<Response> {
             "Unexpected inputs provided: [\"console_deploy_id\"]",
         ),
         S::Refuse401 => refusal(StatusCode::UNAUTHORIZED, "Bad credentials"),
-        S::Refuse403 => refusal(
-            StatusCode::FORBIDDEN,
-            "Resource not accessible by personal access token",
-        ),
+        S::Refuse403 => {
+            let refusal = refusal(
+                StatusCode::FORBIDDEN,
+                "Resource not accessible by personal access token",
+            );
+            ([("x-accepted-github-permissions", "actions=write")], refusal).into_response()
+        }
         S::Refuse404 => refusal(StatusCode::NOT_FOUND, "Not Found"),
         S::Refuse429 => {
             let refusal = refusal(
@@ -232,11 +236,6 @@ pub(super) fn refusal(status: StatusCode, message: &str) -> Response {
         "status": status.as_u16().to_string(),
     });
     (status, Json(body)).into_response()
-}
-
-pub(super) fn is_authorized(headers: &HeaderMap) -> bool {
-    text(headers, "authorization")
-        .is_some_and(|value| value.strip_prefix("Bearer ").is_some_and(|token| !token.is_empty()))
 }
 
 pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {

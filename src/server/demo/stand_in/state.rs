@@ -1,6 +1,7 @@
 //! What the stand-in remembers.
 
 use super::Scenario;
+use super::app::{KnownApp, Lent};
 use super::gate::{Asked, Fault};
 use crate::domain::Timestamp;
 use crate::server::clock;
@@ -90,6 +91,8 @@ pub(super) struct State {
     pub(super) health: HashMap<String, u16>,
     pub(super) fault: Option<Fault>,
     pub(super) asked: VecDeque<Asked>,
+    pub(super) app: Option<KnownApp>,
+    pub(super) lent: Vec<Lent>,
     next_run: i64,
     chosen: HashMap<String, Scenario>,
     default: Scenario,
@@ -103,6 +106,8 @@ impl State {
             health: HashMap::new(),
             fault: None,
             asked: VecDeque::new(),
+            app: None,
+            lent: Vec::new(),
             next_run: FIRST_RUN,
             chosen: HashMap::new(),
             default,

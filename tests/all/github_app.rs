@@ -1,0 +1,192 @@
+//! A GitHub App instead of a token: it proves who it is, borrows a token for one repository, and says what it lacks.
+
+use crate::support::{SITES, TestConsole, config_with, secrets::keep_secret, stand_in};
+use raxx_console::server::demo::stand_in::{KnownApp, Scenario, StandIn};
+use raxx_console::server::github::{AppKey, Identity};
+use ring::signature::{KeyPair, RsaKeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+const ID: &str = "123456";
+
+/// A key as GitHub gives it (PKCS #1), and as others write it (PKCS #8).
+static KEYS: LazyLock<[String; 2]> = LazyLock::new(|| [openssl(&["-traditional"]), openssl(&[])]);
+
+fn openssl(options: &[&str]) -> String {
+    let mut command = Command::new("openssl");
+    let output = command.arg("genrsa").args(options).arg("2048").output().unwrap();
+    assert!(output.status.success(), "openssl genrsa");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn public_key(pem: &str) -> Vec<u8> {
+    let pair = match PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap() {
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
+        key => RsaKeyPair::from_pkcs8(key.secret_der()),
+    };
+    pair.unwrap().public_key().as_ref().to_vec()
+}
+
+/// The App as GitHub knows it, all well.
+fn known(pem: &str) -> KnownApp {
+    let granted = [
+        ("actions", "write"),
+        ("checks", "write"),
+        ("contents", "read"),
+        ("metadata", "read"),
+    ];
+    KnownApp {
+        id: ID.to_owned(),
+        public_key: public_key(pem),
+        repository: "raxx/docs".to_owned(),
+        permissions: granted.map(|(name, level)| (name.to_owned(), level.to_owned())).into(),
+        tokens_live: Duration::from_hours(1),
+        suspended: false,
+    }
+}
+
+/// A console that speaks as the App with this key, to a GitHub that knows `app`.
+async fn console(pem: &str, app: KnownApp) -> TestConsole {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    github.know_app(app);
+    let mut config = config_with(&data, &github.url(), SITES);
+    config.github.identity = Identity::App(AppKey::new(ID.to_owned(), &pem.into()).unwrap());
+    for line in pem.lines().filter(|line| !line.starts_with("-----")) {
+        keep_secret(line);
+    }
+    keep_secret("lent-1");
+    TestConsole::start(config, github, data).await
+}
+
+/// How often GitHub was asked for a token.
+fn lent(github: &StandIn) -> usize {
+    github.lent().len()
+}
+
+/// Deploys, and tells why nothing was sent.
+async fn refused(pem: &str, app: KnownApp) -> String {
+    let console = console(pem, app).await;
+    let deploy = console.deploy("docs").await.deploy;
+    let record = console.until(deploy.id, "dispatch_failed").await;
+    assert_eq!(console.github.dispatches().len(), 0, "nothing was sent");
+    assert_eq!(
+        record["confirmed_by"],
+        Value::Null,
+        "GitHub said nothing about the deploy"
+    );
+    record["failure"]["reason"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn it_deploys_with_a_token_for_the_repository_that_may_do_no_more_than_it_must() {
+    for pem in KEYS.iter() {
+        let console = console(pem, known(pem)).await;
+        let callback = console.bound("docs").await;
+        let tokens = console.github.lent();
+        assert_eq!(tokens[0].repositories, ["docs"]);
+        let wanted = [("actions", "write"), ("checks", "read")];
+        let wanted: BTreeMap<String, String> = wanted.map(|(name, level)| (name.to_owned(), level.to_owned())).into();
+        assert_eq!(tokens[0].permissions, wanted);
+        console.running.reconciler().look_now(callback.deploy);
+        console.until_asked("/jobs").await;
+        assert_eq!(lent(&console.github), 1, "one token serves every call");
+    }
+}
+
+#[tokio::test]
+async fn a_key_from_the_environment_may_have_its_line_breaks_written_out() {
+    let pem = &KEYS[0];
+    assert!(AppKey::new(ID.to_owned(), &pem.replace('\n', "\\n").into()).is_ok());
+    assert!(AppKey::new(ID.to_owned(), &"whsec_no_key".into()).is_err());
+}
+
+#[tokio::test]
+async fn a_token_is_borrowed_anew_before_it_ends_and_after_it_was_refused() {
+    let pem = &KEYS[0];
+    let short = KnownApp {
+        tokens_live: Duration::from_mins(4),
+        ..known(pem)
+    };
+    let first = console(pem, short).await;
+    first.bound("docs").await;
+    first.until_asked("/jobs").await;
+    assert!(lent(&first.github) > 1, "four minutes are too few to begin a call with");
+
+    let revoked = console(pem, known(pem)).await;
+    let callback = revoked.bound("docs").await;
+    assert_eq!(lent(&revoked.github), 1);
+    revoked.github.revoke_lent();
+    let id = callback.deploy;
+    let reconciler = revoked.running.reconciler();
+    // The first look is refused, the second has a new token.
+    for _ in 0..2 {
+        reconciler.look_now(id);
+        reconciler.step(raxx_console::server::clock::now()).await.unwrap();
+    }
+    assert_eq!(lent(&revoked.github), 2);
+}
+
+#[tokio::test]
+async fn what_the_app_lacks_is_said_and_nothing_is_sent() {
+    let pem = &KEYS[0];
+    let read_only = KnownApp {
+        permissions: [("actions".to_owned(), "read".to_owned())].into(),
+        ..known(pem)
+    };
+    let reason = refused(pem, read_only).await;
+    assert!(
+        reason.contains("lacks the permission `actions: write` for raxx/docs"),
+        "{reason}"
+    );
+    let elsewhere = KnownApp {
+        repository: "raxx/other".to_owned(),
+        ..known(pem)
+    };
+    let reason = refused(pem, elsewhere).await;
+    assert!(reason.contains("not installed for raxx/docs"), "{reason}");
+    let suspended = KnownApp {
+        suspended: true,
+        ..known(pem)
+    };
+    let reason = refused(pem, suspended).await;
+    assert!(reason.contains("suspended"), "{reason}");
+    let other_key = KnownApp {
+        public_key: public_key(&KEYS[1]),
+        ..known(pem)
+    };
+    let reason = refused(pem, other_key).await;
+    assert!(
+        reason.contains("GitHub does not know the App") && reason.contains("GITHUB_APP_ID"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn without_the_permission_to_read_checks_it_deploys_all_the_same() {
+    let pem = &KEYS[0];
+    let least = KnownApp {
+        permissions: [("actions".to_owned(), "write".to_owned())].into(),
+        ..known(pem)
+    };
+    let console = console(pem, least).await;
+    console.bound("docs").await;
+    assert_eq!(console.github.lent()[0].permissions.len(), 1);
+}
+
+#[tokio::test]
+async fn a_borrowed_token_in_a_log_is_masked() {
+    let pem = &KEYS[0];
+    let console = console(pem, known(pem)).await;
+    let callback = console.bound("docs").await;
+    let answer = console
+        .report(&callback.prints("the token is lent-1, they say\n"))
+        .await;
+    assert_eq!(answer.status(), 200);
+    let record = console.read(callback.deploy).await;
+    assert_eq!(record["log"]["text"], "the token is ***, they say\n");
+}
