@@ -20,6 +20,7 @@ pub mod run;
 pub mod signature;
 pub mod store;
 pub mod telemetry;
+pub mod webhooks;
 
 use crate::domain::{About, Caller, Gate, OperatorId, Site};
 use auth::password::Passwords;
@@ -33,6 +34,7 @@ use reconciler::Reconciler;
 use signature::Keys;
 use std::sync::Arc;
 use store::Store;
+use webhooks::WebhookSecret;
 
 /// What the routes share. Clones are cheap and speak of the same console.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub struct Inner {
     pub sites: Vec<Site>,
     /// What callbacks are signed with.
     pub keys: Keys,
+    /// What GitHub signs its webhooks with, where it sends any.
+    pub webhook_secret: Option<WebhookSecret>,
     /// The address that people open, without a slash at its end.
     pub base_url: String,
     /// Hashes and checks passwords.

@@ -109,6 +109,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         store: store.clone(),
         sites: config.sites,
         keys: config.keys,
+        webhook_secret: config.webhook_secret,
         base_url,
         provider,
         passwords: Passwords::new().map_err(|error| io::Error::other(error.to_string()))?,

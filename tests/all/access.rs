@@ -168,6 +168,7 @@ fn rows() -> Vec<Row> {
         get("/api/internal/audit", [401, 403, 403, 403, 200, 403, 401, 401]),
         get("/api/internal/audit.jsonl", [401, 403, 403, 403, 200, 403, 401, 401]),
         // Its authority is a signature, and nobody here has one.
+        post("/api/internal/github/webhooks", json!({}), [401; 8]),
         post("/api/internal/deploys/{id}/status", json!({}), [401; 8])
             .at("/api/internal/deploys/0199a8f0-0000-7000-8000-000000000000/status"),
         get("/healthz", [204; 8]),

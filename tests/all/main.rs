@@ -23,4 +23,5 @@ mod sign_in;
 mod start;
 mod support;
 mod tokens;
+mod webhooks;
 mod workflows;

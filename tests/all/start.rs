@@ -107,6 +107,15 @@ fn a_secret_may_come_as_a_file_and_only_one_way() {
 }
 
 #[test]
+fn a_webhook_secret_that_can_be_guessed_is_refused() {
+    Start::new().set("GITHUB_WEBHOOK_SECRET", "hunter2").refuses(&[
+        "GITHUB_WEBHOOK_SECRET",
+        "16 characters",
+        "openssl rand",
+    ]);
+}
+
+#[test]
 fn github_is_asked_with_a_token_or_as_an_app_and_not_as_both() {
     let app = || Start::new().unset("GITHUB_DISPATCH_TOKEN").set("GITHUB_APP_ID", "1");
     app().refuses(&["GITHUB_APP_PRIVATE_KEY is not set"]);

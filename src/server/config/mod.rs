@@ -10,6 +10,7 @@ pub use file::{ConsoleFile, Provider, parse_file, read_file};
 use super::github;
 use super::signature::{Keys, Secret};
 use super::store::SessionAges;
+use super::webhooks::WebhookSecret;
 use crate::domain::Site;
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -22,6 +23,7 @@ const DEFAULT_FILE: &str = "console.toml";
 const DEFAULT_PORT: u16 = 3000;
 const PUBLIC_GITHUB: &str = "https://api.github.com";
 const GITHUB_VERSION: &str = "2022-11-28";
+const LEAST_WEBHOOK_SECRET: usize = 16;
 
 /// What `serve` needs to know.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// `CONSOLE_CALLBACK_SECRET` and `CONSOLE_CALLBACK_SECRET_PREVIOUS`.
     pub keys: Keys,
+    /// `GITHUB_WEBHOOK_SECRET`: what GitHub signs its webhooks with. Without it none are taken.
+    pub webhook_secret: Option<WebhookSecret>,
     /// `GITHUB_API_URL`, `GITHUB_API_VERSION`, and `GITHUB_DISPATCH_TOKEN` or `GITHUB_APP_ID` with
     /// `GITHUB_APP_PRIVATE_KEY`.
     pub github: github::Options,
@@ -126,6 +130,7 @@ impl Config {
             addr,
             public_url,
             keys,
+            webhook_secret: webhook_secret(variables)?,
             github: github::Options {
                 api_url: web_address("GITHUB_API_URL", &api_url)?,
                 api_version: set(variables, "GITHUB_API_VERSION").unwrap_or_else(|| GITHUB_VERSION.to_owned()),
@@ -238,6 +243,20 @@ fn identity(variables: Variables<'_>) -> Result<github::Identity, ConfigError> {
             "{token_name} and a GitHub App are both set: unset {token_name}, or {id_name} and {key_name}"
         ))),
     }
+}
+
+/// At least as long as a random word that nobody guesses: everybody on the internet may try.
+fn webhook_secret(variables: Variables<'_>) -> Result<Option<WebhookSecret>, ConfigError> {
+    let name = "GITHUB_WEBHOOK_SECRET";
+    let Some(text) = secret(variables, name)? else {
+        return Ok(None);
+    };
+    if text.len() < LEAST_WEBHOOK_SECRET {
+        let line =
+            format!("{name} is shorter than {LEAST_WEBHOOK_SECRET} characters: `openssl rand -hex 32` makes one");
+        return Err(ConfigError::new(line));
+    }
+    Ok(Some(WebhookSecret::new(text.into())))
 }
 
 fn signing_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {

@@ -76,6 +76,7 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
             current: secret,
             previous: None,
         },
+        webhook_secret: None,
         github: github::Options {
             api_url: stand_in_url.clone(),
             api_version: "2022-11-28".to_owned(),

@@ -8,6 +8,8 @@ use std::collections::{HashMap, HashSet};
 const QUIET_MS: i64 = 15_000;
 /// The first wait for what GitHub alone can tell: which run it is, and its commit.
 const EAGER_MS: i64 = 2_000;
+/// However often GitHub hints that something has changed, it is not asked sooner than this after the last time.
+const LEAST_MS: i64 = 2_000;
 /// The longest wait between two questions about an active deploy.
 const CEILING_MS: i64 = 60_000;
 /// The same for a finished one, of which only GitHub's confirmation is missing.
@@ -23,6 +25,7 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct Turn {
     due: Timestamp,
+    asked: Option<Timestamp>,
     wait: i64,
     heard: Timestamp,
 }
@@ -81,7 +84,10 @@ impl Schedule {
                 .entry(deploy.id)
                 .or_insert_with(|| Turn::new(deploy, at_start, now));
             turn.hear(deploy);
-            turn.due <= now || hurried.contains(&deploy.id)
+            if hurried.contains(&deploy.id) {
+                turn.hurry(now);
+            }
+            turn.due <= now
         });
         due
     }
@@ -89,6 +95,7 @@ impl Schedule {
     /// Takes note of what a question came to.
     pub(super) fn asked(&mut self, id: DeployId, outcome: &Outcome, now: Timestamp) {
         let Some(turn) = self.turns.get_mut(&id) else { return };
+        turn.asked = Some(now);
         let least = if outcome.is_eager { EAGER_MS } else { QUIET_MS };
         turn.heard = outcome.heard;
         if let Some(not_before) = outcome.not_before {
@@ -118,13 +125,27 @@ impl Turn {
         } else {
             (heard.plus_millis(QUIET_MS), QUIET_MS)
         };
-        Self { due, wait, heard }
+        Self {
+            due,
+            asked: None,
+            wait,
+            heard,
+        }
+    }
+
+    /// Brings the question forward, but not too close to the last one.
+    fn hurry(&mut self, now: Timestamp) {
+        let soonest = self.asked.map_or(now, |asked| asked.plus_millis(LEAST_MS).max(now));
+        self.due = self.due.min(soonest);
     }
 
     /// A word that came by itself puts the question off.
     fn hear(&mut self, deploy: &Deploy) {
         if deploy.last_word_at() > self.heard && !is_eager(deploy) {
-            *self = Self::new(deploy, false, deploy.last_word_at());
+            *self = Self {
+                asked: self.asked,
+                ..Self::new(deploy, false, deploy.last_word_at())
+            };
         }
     }
 }

@@ -10,17 +10,19 @@ mod headers;
 mod pages;
 pub mod table;
 
-use super::{Console, auth};
+use super::{Console, auth, webhooks};
 use crate::api::{CancelDeploy, GetDeploy, OverrideDeploy, ReportStatus};
 use crate::domain::{Problem, Refusal};
 use adapter::Moved;
-use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::handler::Handler;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use axum::{Json, Router};
 use memory_serve::{CacheControl, MemoryServe};
 use pages::page;
 use server_fn::ServerFn;
@@ -30,6 +32,8 @@ use tower_http::trace::TraceLayer;
 
 /// The one answer of the API that is no server function: it is a stream.
 const EXPORT: &str = "/api/internal/audit.jsonl";
+/// Where GitHub sends its webhooks: no server function either, for no page calls it.
+const WEBHOOKS: &str = "/api/internal/github/webhooks";
 /// The largest form that is taken, in bytes.
 const MOST_FORM: usize = 16 * 1024;
 
@@ -46,6 +50,10 @@ pub fn routes(console: Console) -> Router {
     Router::new()
         // The callback carries its own authority, a signature, and comes from no browser.
         .route("/api/internal/deploys/{id}/status", post(report_status))
+        .route(
+            WEBHOOKS,
+            post(webhook).layer(DefaultBodyLimit::max(webhooks::MOST_BODY)),
+        )
         .route("/api/{*rest}", any(no_such_route))
         .route("/healthz", get(StatusCode::NO_CONTENT))
         .route("/readyz", get(ready))
@@ -74,7 +82,7 @@ fn door() -> Router<Console> {
 
 /// The API, for the pages and for scripts: each route is a server function, most by their own path.
 fn api() -> Router<Console> {
-    let own_path = |path: &str| path.starts_with("/api/") && !path.contains('{') && path != EXPORT;
+    let own_path = |path: &str| path.starts_with("/api/") && !path.contains('{') && path != EXPORT && path != WEBHOOKS;
     let mut router = Router::new()
         .route("/api/internal/deploys/{id}", get(read_deploy))
         .route("/api/internal/deploys/{id}/cancel", post(about_deploy::<CancelDeploy>))
@@ -135,6 +143,20 @@ async fn about_deploy<F: ServerFn>(
 /// `POST /api/internal/deploys/{id}/status`: the id moves out of the path; the signature decides first.
 async fn report_status(State(console): State<Console>, Path(id): Path<String>, request: Request) -> Response {
     adapter::call_moved::<ReportStatus>(console, Moved::Extension(id), request).await
+}
+
+/// `POST /api/internal/github/webhooks`: what became of it, once it is noted.
+async fn webhook(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<webhooks::Taken>), Refusal> {
+    let body = body.map_err(|rejected| match rejected.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Problem::TooLarge, "A webhook may have at most 1 MiB."),
+        _ => Refusal::new(Problem::Malformed, "The body could not be read to its end."),
+    })?;
+    let taken = webhooks::receive(&console, &headers, &body).await?;
+    Ok((StatusCode::ACCEPTED, Json(taken)))
 }
 
 /// The files that the browser asks for, inside the binary and compressed ahead of time. They are no secret.

@@ -61,6 +61,8 @@ pub const TABLE: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/internal/audit.jsonl", Access::Api),
     // The workflows' callback carries its own authority, and comes from no browser
     (Method::POST, "/api/internal/deploys/{id}/status", Access::Signature),
+    // And so do GitHub's webhooks
+    (Method::POST, "/api/internal/github/webhooks", Access::Signature),
     // Probes
     (Method::GET, "/healthz", Access::Public),
     (Method::GET, "/readyz", Access::Public),

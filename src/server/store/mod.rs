@@ -14,6 +14,7 @@ mod reads;
 mod rows;
 mod sessions;
 mod tokens;
+mod webhooks;
 
 pub use audit::AuditEntry;
 pub use changes::{Delivery, Receipt};

@@ -12,6 +12,7 @@ use raxx_console::server::demo::stand_in::{Scenario, StandIn, StandInOptions};
 use raxx_console::server::github;
 use raxx_console::server::run::{self, Running};
 use raxx_console::server::signature::{Keys, Secret};
+use raxx_console::server::webhooks::WebhookSecret;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,6 +25,8 @@ use tokio::sync::OnceCell;
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const PREVIOUS_SECRET: &str = "whsec_cHJldmlvdXMtc2VjcmV0LW9mLXRoZS1jb25zb2xl";
 pub(crate) const DISPATCH_TOKEN: &str = "token-of-the-test";
+/// The secret of GitHub's own example.
+pub(crate) const WEBHOOK_SECRET: &str = "It's a Secret to Everybody";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -117,6 +120,7 @@ pub(crate) fn config_with(data: &TempDir, github_url: &str, file: &str) -> Confi
             current: SECRET.parse().unwrap(),
             previous: Some(PREVIOUS_SECRET.parse().unwrap()),
         },
+        webhook_secret: Some(WebhookSecret::new(WEBHOOK_SECRET.into())),
         github: github::Options {
             api_url: github_url.to_owned(),
             api_version: "2022-11-28".to_owned(),
@@ -147,7 +151,13 @@ impl TestConsole {
     /// Starts it, and lets `ada` in.
     pub(crate) async fn start(config: Config, github: StandIn, data: TempDir) -> Self {
         secrets::watch_logs();
-        for secret in [SECRET, PREVIOUS_SECRET, DISPATCH_TOKEN, provider::CLIENT_SECRET] {
+        for secret in [
+            SECRET,
+            PREVIOUS_SECRET,
+            DISPATCH_TOKEN,
+            WEBHOOK_SECRET,
+            provider::CLIENT_SECRET,
+        ] {
             secrets::keep_secret(secret);
         }
         let sites: Vec<_> = config.sites.iter().map(|site| site.slug.clone()).collect();
