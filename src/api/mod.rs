@@ -30,15 +30,15 @@ pub async fn create_deploy(request: DeployRequest) -> Result<DeployRecord, ApiEr
     crate::server::router::calls::create(request).await
 }
 
-/// A deploy, its timeline and a piece of its log.
+/// A deploy, its timeline and a piece of its log; with `attempt`, those of a re-run.
 ///
-/// `GET /api/internal/deploys/{id}?after=CURSOR` is this function by another path.
+/// `GET /api/internal/deploys/{id}?after=CURSOR&attempt=NUMBER` is this function by another path.
 ///
 /// # Errors
 /// 400 a bad cursor, 404 no such deploy.
 #[server(name = GetDeploy, prefix = "/api/internal", endpoint = "deploy", input = GetUrl, output = Json)]
-pub async fn get_deploy(id: String, after: Option<String>) -> Result<DeployRecord, ApiError> {
-    crate::server::router::calls::read(id, after).await
+pub async fn get_deploy(id: String, after: Option<String>, attempt: Option<i64>) -> Result<DeployRecord, ApiError> {
+    crate::server::router::calls::read(id, after, attempt).await
 }
 
 /// Puts the wish to stop a deploy on record and takes it to GitHub.

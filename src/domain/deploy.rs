@@ -34,6 +34,33 @@ impl FromStr for DeployId {
     }
 }
 
+/// One attempt at a deploy: the one that was asked for, or a re-run of its run on GitHub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt {
+    /// The deploy.
+    pub deploy: DeployId,
+    /// GitHub's number of the attempt, from 1.
+    pub number: i64,
+}
+
+impl Attempt {
+    /// The one that was asked for.
+    pub const fn first(deploy: DeployId) -> Self {
+        Self { deploy, number: 1 }
+    }
+
+    /// Whether it is a re-run.
+    pub const fn is_rerun(self) -> bool {
+        self.number > 1
+    }
+}
+
+impl From<DeployId> for Attempt {
+    fn from(deploy: DeployId) -> Self {
+        Self::first(deploy)
+    }
+}
+
 /// Where a deploy stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -175,7 +202,25 @@ pub struct Run {
     pub head_sha: Option<String>,
 }
 
+/// A re-run of a deploy's run, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// GitHub's number of the attempt, from 2.
+    pub attempt: i64,
+    /// Where it stands.
+    pub state: State,
+    /// Who ran it again, by their name on GitHub, where it said.
+    pub by: Option<String>,
+    /// When it was first known to run.
+    pub started_at: Option<Timestamp>,
+    /// When it was known to be finished.
+    pub finished_at: Option<Timestamp>,
+}
+
 /// One attempt to deploy a site: the intent, and all that became of it.
+///
+/// A re-run of its run on GitHub is an attempt of the same deploy, and has the same shape: whose intent it was stays,
+/// how it went is its own ([`Self::rerun`]).
 ///
 /// Its JSON is the public answer of `GET /api/internal/deploys/{id}`, less what
 /// [`super::DeployRecord`] adds.
@@ -212,8 +257,13 @@ pub struct Deploy {
     pub last_heard_at: Option<Timestamp>,
     /// GitHub's id of the run, once bound. It never changes after.
     pub run_id: Option<i64>,
-    /// The run's attempt.
+    /// Which attempt of that run this is, once bound: 1, or more for a re-run. It never changes after.
     pub run_attempt: Option<i64>,
+    /// Who ran it again, by their name on GitHub; of a re-run alone.
+    pub rerun_by: Option<String>,
+    /// The re-runs of this deploy, oldest first, as they stand when it is read.
+    #[serde(default)]
+    pub reruns: Vec<Rerun>,
     /// The run's page, for people.
     pub run_url: Option<String>,
     /// Whose word the state rests on.
@@ -250,22 +300,35 @@ impl Deploy {
     /// A new intent to deploy `site` as it is declared.
     pub fn requested(id: DeployId, site: &Site, operator: &str, at: Timestamp) -> Self {
         Self {
-            id,
-            site: site.slug.clone(),
             environment: site.environment.clone(),
-            state: State::Requested,
             operator: operator.to_owned(),
-            reason: None,
             git_ref: site.git_ref.clone(),
             inputs: site.inputs.clone(),
+            ..Self::blank(id, site.slug.clone(), at)
+        }
+    }
+
+    /// Of which nothing is known yet.
+    fn blank(id: DeployId, site: Slug, requested_at: Timestamp) -> Self {
+        Self {
+            id,
+            site,
+            environment: String::new(),
+            state: State::Requested,
+            operator: String::new(),
+            reason: None,
+            git_ref: String::new(),
+            inputs: BTreeMap::new(),
             head_sha: None,
-            requested_at: at,
+            requested_at,
             dispatched_at: None,
             started_at: None,
             finished_at: None,
             last_heard_at: None,
             run_id: None,
             run_attempt: None,
+            rerun_by: None,
+            reruns: Vec::new(),
             run_url: None,
             confirmed_by: None,
             cancel_requested: false,
@@ -282,9 +345,45 @@ impl Deploy {
         }
     }
 
+    /// A re-run of its run, first heard of at the moment `at`.
+    #[must_use]
+    pub fn rerun(&self, number: i64, at: Timestamp) -> Self {
+        Self {
+            environment: self.environment.clone(),
+            state: State::Queued,
+            operator: self.operator.clone(),
+            reason: self.reason.clone(),
+            git_ref: self.git_ref.clone(),
+            inputs: self.inputs.clone(),
+            head_sha: self.head_sha.clone(),
+            dispatched_at: Some(at),
+            run_id: self.run_id,
+            run_attempt: Some(number),
+            run_url: self.run_url.clone(),
+            ..Self::blank(self.id, self.site.clone(), self.requested_at)
+        }
+    }
+
+    /// Which attempt this is.
+    pub fn attempt(&self) -> Attempt {
+        Attempt {
+            deploy: self.id,
+            number: self.run_attempt.unwrap_or(1),
+        }
+    }
+
     /// Whether it still holds its site.
     pub const fn is_active(&self) -> bool {
         self.state.is_active()
+    }
+
+    /// When it began: when it was asked for; a re-run, when it was first known.
+    pub fn began_at(&self) -> Timestamp {
+        if !self.attempt().is_rerun() {
+            return self.requested_at;
+        }
+        let moments = [self.started_at, self.dispatched_at, self.finished_at];
+        moments.into_iter().flatten().min().unwrap_or(self.requested_at)
     }
 
     /// When anything was last heard of it; before that, when the console last did something about it.

@@ -61,7 +61,7 @@ pub enum ReportResult {
     Duplicate,
     /// Stored; a newer report had come before it.
     Stale,
-    /// Stored, not applied: the deploy is finished, or has a newer attempt.
+    /// Stored, not applied: the deploy, or its re-run that this is about, is finished.
     Stored,
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Observation {
     /// The run, and the attempt that is spoken of.
     pub run: Run,
+    /// Who started this attempt, by their name on GitHub, where it said.
+    pub by: Option<String>,
     /// How it stands.
     pub status: Observed,
     /// The steps that have begun, with GitHub's own times.

@@ -92,7 +92,7 @@ pub enum Effect {
     Noted,
     /// Authentic, but older than what is known already; at most a step and a piece of the log come of it.
     Stale,
-    /// Authentic, but the deploy is finished, or has a newer attempt.
+    /// Authentic, but the deploy is finished, or this is about another attempt of its run.
     TooLate,
     /// It speaks of another run than the one that is bound.
     OtherRun,
@@ -227,7 +227,8 @@ fn rebind(deploy: &mut Deploy, run: &Run) -> Option<Effect> {
 
 fn bind(deploy: &mut Deploy, run: &Run, at: Timestamp) {
     deploy.run_id = Some(run.id);
-    deploy.run_attempt = Some(run.attempt);
+    // Whatever attempt it is in by now: the first is the one that was asked for.
+    deploy.run_attempt = Some(1);
     deploy.run_url.clone_from(&run.url);
     deploy.head_sha.clone_from(&run.head_sha);
     deploy.confirmed_by = Some(ConfirmedBy::Github);
@@ -241,7 +242,7 @@ fn reported(deploy: &mut Deploy, report: &Report, at: Timestamp) -> Effect {
     {
         return Effect::OtherRun;
     }
-    if deploy.run_attempt.is_some_and(|attempt| report.run_attempt < attempt) {
+    if deploy.run_attempt.is_some_and(|attempt| report.run_attempt != attempt) {
         return Effect::TooLate;
     }
     if deploy.state.is_finished() {
@@ -255,6 +256,9 @@ fn reported(deploy: &mut Deploy, report: &Report, at: Timestamp) -> Effect {
         .traces
         .iter()
         .any(|trace| trace.job == report.job && trace.last_seq > report.seq);
+    if deploy.run_id.is_none() && report.run_attempt > 1 {
+        return bound_by_rerun(deploy, report, at);
+    }
     deploy.run_id = Some(report.run_id);
     deploy.run_attempt = Some(report.run_attempt);
     deploy.last_heard_at = Some(at);
@@ -283,20 +287,29 @@ fn reported(deploy: &mut Deploy, report: &Report, at: Timestamp) -> Effect {
     }
 }
 
+/// A re-run speaks before the run itself is known: it tells which run it is, and no more of the first attempt.
+fn bound_by_rerun(deploy: &mut Deploy, report: &Report, at: Timestamp) -> Effect {
+    deploy.run_id = Some(report.run_id);
+    deploy.run_attempt = Some(1);
+    deploy.last_heard_at = Some(at);
+    deploy.notice = None;
+    deploy.confirmed_by = Some(ConfirmedBy::Callback);
+    move_to(deploy, State::Queued)
+}
+
 /// A report about a deploy that is finished: never believed, but a contradiction is marked.
 fn reported_late(deploy: &mut Deploy, report: &Report) -> Effect {
-    let Some(attempt) = deploy.run_attempt else {
+    if deploy.run_attempt.is_none() {
         // It finished without a run, and here one speaks.
         return disagree(deploy, Effect::TooLate);
-    };
+    }
     let agrees = match report.status {
         ReportStatus::InProgress => true,
         ReportStatus::Success => deploy.state == State::Succeeded,
         ReportStatus::Failure => deploy.state == State::Failed,
         ReportStatus::Cancelled => deploy.state == State::Cancelled,
     };
-    // A later attempt is a re-run: its result is its own and contradicts nothing.
-    if agrees || report.run_attempt > attempt {
+    if agrees {
         return Effect::TooLate;
     }
     disagree(deploy, Effect::TooLate)

@@ -9,7 +9,7 @@ use super::signature::Signed;
 use super::store::{Delivery, Receipt};
 use super::{Console, clock, deploys};
 use crate::domain::{
-    Deploy, DeployId, Effect, Event, InvalidReport, LogChunk, Problem, Refusal, Report, ReportAnswer, ReportResult,
+    Deploy, DeployId, Effect, InvalidReport, LogChunk, Problem, Refusal, Report, ReportAnswer, ReportResult,
 };
 use axum::http::HeaderMap;
 
@@ -43,11 +43,10 @@ pub async fn receive(
     };
     let log = report.log.take();
     let id = report.deploy_id;
-    let event = Event::Reported(report);
     let most = console.limits.callbacks_a_minute;
     let receipt = console
         .store
-        .record_delivery(id, &delivery, &event, log.as_ref(), now, most)
+        .record_delivery(id, &delivery, &report, log.as_ref(), now, most)
         .await?;
     answer(id, receipt)
 }

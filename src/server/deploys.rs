@@ -9,8 +9,9 @@ use super::digest::sha256_hex;
 use super::store::{Intent, Recorded, Store};
 use super::{Console, clock};
 use crate::domain::{
-    AuditAction, Board, Caller, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage, DeployRecord,
-    DeployRequest, Health, HealthStatus, LogCursor, LogTail, NoDeploy, Problem, Refusal, Site, SiteHistory, Slug, Tile,
+    Attempt, AuditAction, Board, Caller, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage,
+    DeployRecord, DeployRequest, Health, HealthStatus, LogCursor, LogTail, NoDeploy, Problem, Refusal, Site,
+    SiteHistory, Slug, Tile,
 };
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -84,7 +85,7 @@ async fn try_create(console: &Console, request: &DeployRequest, wish: &Wish<'_>)
             )))
         }
         Recorded::Again(deploy) => {
-            let log = console.store.log_tail(deploy.id).await?;
+            let log = console.store.log_tail(deploy.attempt()).await?;
             Ok(Created::Again(Box::new(record(&console.store, *deploy, log).await?)))
         }
         Recorded::OtherRequest(id) => {
@@ -107,32 +108,32 @@ async fn try_create(console: &Console, request: &DeployRequest, wish: &Wish<'_>)
     }
 }
 
-/// A deploy with its timeline, and its log from the cursor on; without one, the log's end.
+/// An attempt at a deploy with its timeline, and its log from the cursor on; without one, the log's end.
 ///
 /// # Errors
 /// A [`Refusal`]: 400 for a cursor that was never given out, 404, 503.
-pub async fn read(console: &Console, id: DeployId, after: Option<&str>) -> Result<DeployRecord, Refusal> {
+pub async fn read(console: &Console, attempt: Attempt, after: Option<&str>) -> Result<DeployRecord, Refusal> {
     let cursor = after
         .map(str::parse::<LogCursor>)
         .transpose()
         .map_err(|error| bad_cursor("after", error.to_string()))?;
-    let deploy = console.store.deploy(id).await?.ok_or_else(|| unknown_deploy(id))?;
+    let found = console.store.attempt(attempt).await?;
+    let deploy = found.ok_or_else(|| unknown_attempt(attempt))?;
     let log = match cursor {
-        Some(cursor) => console.store.log_after(id, cursor).await?,
-        None => console.store.log_tail(id).await?,
+        Some(cursor) => console.store.log_after(attempt, cursor).await?,
+        None => console.store.log_tail(attempt).await?,
     };
     record(&console.store, deploy, log).await
 }
 
-/// Every site with its health and its newest deploy.
+/// Every site with its health and its newest attempt at a deploy: one that is under way before any other.
 ///
 /// # Errors
 /// A [`Refusal`]: 503.
 pub async fn board(console: &Console) -> Result<Board, Refusal> {
     let store = &console.store;
     let mut health = store.health_of_sites().await?;
-    let newest = store.newest_of_each_site().await?;
-    let mut newest: HashMap<Slug, Deploy> = newest.into_iter().map(|deploy| (deploy.site.clone(), deploy)).collect();
+    let mut newest = newest_attempts(store).await?;
     let mut tiles = Vec::with_capacity(console.sites.len());
     for site in &console.sites {
         let latest = match newest.remove(&site.slug) {
@@ -147,6 +148,24 @@ pub async fn board(console: &Console) -> Result<Board, Refusal> {
         });
     }
     Ok(Board { tiles })
+}
+
+/// The attempt that each site's tile shows.
+async fn newest_attempts(store: &Store) -> Result<HashMap<Slug, Deploy>, Refusal> {
+    let deploys = store.newest_of_each_site().await?;
+    let mut newest: HashMap<Slug, Deploy> = deploys
+        .into_iter()
+        .map(|deploy| (deploy.site.clone(), deploy))
+        .collect();
+    for rerun in store.reruns_on_board().await? {
+        if let Some(shown) = newest.get_mut(&rerun.site)
+            && !shown.is_active()
+            && (rerun.is_active() || rerun.attempt() > shown.attempt())
+        {
+            *shown = rerun;
+        }
+    }
+    Ok(newest)
 }
 
 /// A page of all deploys, newest first.
@@ -183,8 +202,18 @@ pub fn unknown_deploy(id: DeployId) -> Refusal {
     Refusal::new(Problem::NotFound, format!("There is no deploy {id}."))
 }
 
+fn unknown_attempt(Attempt { deploy, number }: Attempt) -> Refusal {
+    if number == 1 {
+        return unknown_deploy(deploy);
+    }
+    Refusal::new(
+        Problem::NotFound,
+        format!("There is no attempt {number} at deploy {deploy}."),
+    )
+}
+
 async fn record(store: &Store, deploy: Deploy, log: LogTail) -> Result<DeployRecord, Refusal> {
-    let timeline = store.timeline(deploy.id).await?;
+    let timeline = store.timeline(deploy.attempt()).await?;
     Ok(DeployRecord {
         active: deploy.is_active(),
         timeline,
@@ -197,7 +226,7 @@ async fn record(store: &Store, deploy: Deploy, log: LogTail) -> Result<DeployRec
 async fn tile_record(store: &Store, deploy: Deploy) -> Result<DeployRecord, Refusal> {
     let active = deploy.is_active();
     let log = if active {
-        store.log_end(deploy.id, TILE_LOG_BYTES).await?
+        store.log_end(deploy.attempt(), TILE_LOG_BYTES).await?
     } else {
         LogTail::default()
     };

@@ -1,8 +1,8 @@
 //! How states, times and lengths are said.
 
 use crate::domain::{
-    Actor, AuditAction, AuditActor, ConfirmedBy, Deploy, HealthStatus, Role, SignInWay, State, StepStatus, Timestamp,
-    TokenInfo,
+    Actor, AuditAction, AuditActor, ConfirmedBy, Deploy, DeployId, HealthStatus, Role, SignInWay, State, StepStatus,
+    Timestamp, TokenInfo,
 };
 
 /// The word for a state.
@@ -241,7 +241,29 @@ pub(super) fn silence(deploy: &Deploy, now: Timestamp) -> Option<String> {
 
 /// How long it took, or has taken so far: from the request to its end.
 pub(super) fn took(deploy: &Deploy, now: Timestamp) -> String {
-    span(deploy.finished_at.unwrap_or(now).millis_since(deploy.requested_at))
+    span(deploy.finished_at.unwrap_or(now).millis_since(deploy.began_at()))
+}
+
+/// The page of an attempt at a deploy.
+pub(super) fn attempt_path(id: DeployId, number: i64) -> String {
+    if number > 1 {
+        format!("/deploys/{id}?attempt={number}")
+    } else {
+        format!("/deploys/{id}")
+    }
+}
+
+/// Whose doing an attempt is: `re-run of it by octocat, attempt 2`. Empty for the first.
+pub(super) fn rerun(deploy: &Deploy) -> Option<String> {
+    let attempt = deploy.attempt();
+    let by = deploy.rerun_by.as_ref().map(|by| format!(" by {by}"));
+    attempt.is_rerun().then(|| {
+        format!(
+            "run again on GitHub{}, attempt {}",
+            by.unwrap_or_default(),
+            attempt.number
+        )
+    })
 }
 
 /// A length of time: `4 s`, `1 min 23 s`, `2 h 5 min`.

@@ -48,6 +48,7 @@ fn report(status: ReportStatus, seq: i64) -> Report {
 fn seen(status: Observed) -> Observation {
     let begun = !matches!(status, Observed::Waiting(_));
     Observation {
+        by: None,
         run: run(),
         steps: Vec::new(),
         started_at: begun.then_some(AT),
@@ -244,6 +245,49 @@ fn a_rerun_contradicts_nothing() {
     };
     let (deploy, effect) = apply(in_state(State::Succeeded), &Event::Reported(rerun), AT);
     assert_eq!((deploy.conclusion_conflict, effect), (false, Effect::TooLate));
+}
+
+#[test]
+fn a_rerun_has_a_story_of_its_own() {
+    let first = in_state(State::Failed);
+    let rerun = first.rerun(2, AT);
+    assert_eq!(
+        (rerun.state, rerun.attempt().number, rerun.id),
+        (State::Queued, 2, first.id)
+    );
+    assert!(rerun.failure.is_none() && rerun.finished_at.is_none() && rerun.steps.is_empty());
+    let told = |attempt| {
+        Event::Reported(Report {
+            run_attempt: attempt,
+            ..report(ReportStatus::Success, 9)
+        })
+    };
+    let (same, effect) = apply(rerun.clone(), &told(1), AT);
+    assert_eq!(
+        (same.state, effect),
+        (State::Queued, Effect::TooLate),
+        "the first one's word"
+    );
+    let (same, effect) = apply(rerun.clone(), &Event::Observed(seen(Observed::Succeeded)), AT);
+    assert_eq!((same.state, effect), (State::Queued, Effect::Impossible));
+    assert_eq!(apply(rerun, &told(2), AT).0.state, State::Succeeded);
+}
+
+#[test]
+fn a_rerun_that_speaks_first_tells_which_run_it_is_and_no_more() {
+    let told = Event::Reported(Report {
+        run_attempt: 2,
+        ..report(ReportStatus::Success, 9)
+    });
+    let (deploy, effect) = apply(in_state(State::DispatchUnknown), &told, AT);
+    assert_eq!(
+        (deploy.state, deploy.run_id, deploy.run_attempt),
+        (State::Queued, Some(RUN), Some(1))
+    );
+    assert_eq!(
+        (deploy.confirmed_by, effect),
+        (Some(ConfirmedBy::Callback), Effect::Moved)
+    );
 }
 
 #[test]

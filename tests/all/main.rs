@@ -7,6 +7,7 @@
 mod access;
 mod action;
 mod architecture;
+mod attempts;
 mod audit;
 mod callback;
 mod crash;

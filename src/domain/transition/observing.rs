@@ -10,8 +10,11 @@ pub(super) fn observed(deploy: &mut Deploy, seen: &Observation, at: Timestamp) -
     if bound != seen.run.id {
         return disagree(deploy, Effect::OtherRun);
     }
-    if deploy.run_attempt.is_some_and(|attempt| seen.run.attempt < attempt) {
+    if deploy.run_attempt != Some(seen.run.attempt) {
         return Effect::Impossible;
+    }
+    if seen.run.attempt > 1 {
+        deploy.rerun_by = deploy.rerun_by.take().or_else(|| seen.by.clone());
     }
     let mut effect = rebind(deploy, &seen.run).unwrap_or(Effect::Stale);
     if deploy.state.is_finished() {
@@ -20,7 +23,6 @@ pub(super) fn observed(deploy: &mut Deploy, seen: &Observation, at: Timestamp) -
     if listed(deploy, seen, at) {
         effect = Effect::Noted;
     }
-    deploy.run_attempt = Some(seen.run.attempt);
     deploy.last_heard_at = Some(at);
     deploy.started_at = deploy.started_at.or(seen.started_at);
     let blocker = match &seen.status {
@@ -68,8 +70,7 @@ fn observed_end(deploy: &mut Deploy, seen: &Observation, at: Timestamp) -> Effec
 
 /// GitHub's word on a run whose deploy is finished: never believed over what was confirmed, but it may know more.
 fn observed_late(deploy: &mut Deploy, seen: &Observation, at: Timestamp) -> Effect {
-    // A later attempt is a re-run: its result is its own and contradicts nothing.
-    if deploy.run_attempt != Some(seen.run.attempt) || !seen.status.is_finished() {
+    if !seen.status.is_finished() {
         return Effect::TooLate;
     }
     listed(deploy, seen, at);

@@ -31,7 +31,8 @@ pub async fn cancel(
     request: CancelRequest,
 ) -> Result<DeployRecord, Refusal> {
     let now = clock::now();
-    let deploy = console.store.deploy(id).await?.ok_or_else(|| unknown_deploy(id))?;
+    let found = console.store.present_attempt(id).await?;
+    let deploy = found.ok_or_else(|| unknown_deploy(id))?;
     may_step_in(console, by.caller, &deploy)?;
     if request.force {
         may_force(&deploy, now)?;
@@ -44,7 +45,10 @@ pub async fn cancel(
     let entry = entry
         .with("deploy", id.to_string())
         .with("force", request.force.to_string());
-    let changed = console.store.change_audited(id, &event, now, &entry).await?;
+    let changed = console
+        .store
+        .change_audited(deploy.attempt(), &event, now, &entry)
+        .await?;
     let (effect, deploy) = changed.ok_or_else(|| unknown_deploy(id))?;
     if effect == Effect::Impossible && deploy.state.is_finished() {
         return Err(not_now("It has finished already.").with_deploy(id));
@@ -66,7 +70,7 @@ async fn deliver(console: &Console, deploy: Deploy, now: Timestamp) -> Result<De
     console.reconciler.look_now(deploy.id);
     match outcome {
         Ok(()) => {
-            let changed = console.store.change(deploy.id, &Event::CancelSent, now).await?;
+            let changed = console.store.change(deploy.attempt(), &Event::CancelSent, now).await?;
             Ok(changed.map_or(deploy, |(_, deploy)| deploy))
         }
         Err(error @ NotCancelled::Conflict { .. }) => {
@@ -113,7 +117,8 @@ pub async fn override_state(
 ) -> Result<DeployRecord, Refusal> {
     let now = clock::now();
     let reason = checked_reason(reason)?;
-    let deploy = console.store.deploy(id).await?.ok_or_else(|| unknown_deploy(id))?;
+    let found = console.store.present_attempt(id).await?;
+    let deploy = found.ok_or_else(|| unknown_deploy(id))?;
     may_step_in(console, by.caller, &deploy)?;
     is_own_or_admins(by.caller, &deploy)?;
     may_close(&deploy, state)?;
@@ -127,7 +132,10 @@ pub async fn override_state(
     };
     let entry = by.source.does(AuditAction::DeployClosed).about(deploy.site.as_str());
     let entry = entry.with("deploy", id.to_string()).with("state", state.as_str());
-    let changed = console.store.change_audited(id, &event, now, &entry).await?;
+    let changed = console
+        .store
+        .change_audited(deploy.attempt(), &event, now, &entry)
+        .await?;
     let (effect, deploy) = changed.ok_or_else(|| unknown_deploy(id))?;
     if effect != Effect::Moved {
         // Something was heard of it in between.
@@ -216,7 +224,10 @@ fn grace_ends_at(deploy: &Deploy, site: &Site) -> Timestamp {
 }
 
 async fn whole(console: &Console, deploy: Deploy) -> Result<DeployRecord, Refusal> {
-    let log = console.store.log_tail(deploy.id).await?;
+    let attempt = deploy.attempt();
+    let log = console.store.log_tail(attempt).await?;
+    // Read anew, with its re-runs.
+    let deploy = console.store.attempt(attempt).await?.unwrap_or(deploy);
     record(&console.store, deploy, log).await
 }
 

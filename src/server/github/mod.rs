@@ -21,6 +21,7 @@ mod shapes;
 pub use app::{AppKey, UnusableKey};
 pub use cancelling::NotCancelled;
 pub use identity::Identity;
+pub use observing::Seen;
 
 use super::clock;
 use crate::domain::{Deploy, Event, Run, Site, Timestamp};

@@ -41,14 +41,28 @@ fn standing(run: &WorkflowRun, jobs: &[Job]) -> Result<Standing, LookupFailed> {
     })
 }
 
+/// What was seen of an attempt of a run.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// How it stands.
+    pub observation: Observation,
+    /// The number of the run's latest attempt: more than 1 when it was run again.
+    pub latest: i64,
+}
+
 impl Github {
-    /// Reads how a run stands: its status, its jobs' steps, and, where it matters, what blocks it or why it failed.
+    /// Reads how an attempt of a run stands: its status, its jobs' steps, and, where it matters, what blocks it or why it failed.
     ///
     /// # Errors
     /// [`LookupFailed`] when GitHub gives no usable answer.
-    pub async fn observe(&self, site: &Site, run_id: i64, now: Timestamp) -> Result<Observation, LookupFailed> {
-        let path = format!("/repos/{}/actions/runs/{run_id}", site.repository);
-        let run: WorkflowRun = self.get(&path, &[], now).await?;
+    pub async fn observe(&self, site: &Site, run_id: i64, attempt: i64, now: Timestamp) -> Result<Seen, LookupFailed> {
+        let mut path = format!("/repos/{}/actions/runs/{run_id}", site.repository);
+        let mut run: WorkflowRun = self.get(&path, &[], now).await?;
+        let latest = run.run_attempt;
+        if attempt != latest {
+            path = format!("{path}/attempts/{attempt}");
+            run = self.get(&path, &[], now).await?;
+        }
         let Jobs { mut jobs } = self.get(&format!("{path}/jobs"), &[("per_page", "100")], now).await?;
         jobs.sort_by_key(|job| (!job.has_begun(), job.started_at, job.id));
         let status = match standing(&run, &jobs)? {
@@ -62,13 +76,15 @@ impl Github {
         };
         let ended_at = jobs.iter().filter_map(|job| job.completed_at).max().or(run.updated_at);
         let begun = jobs.iter().filter(|job| job.has_begun());
-        Ok(Observation {
+        let observation = Observation {
             run: Run::from(&run),
+            by: run.triggering_actor.and_then(|actor| actor.login),
             steps: steps(&jobs),
             started_at: begun.filter_map(|job| job.started_at).min(),
             ended_at: ended_at.filter(|_| status.is_finished()),
             status,
-        })
+        };
+        Ok(Seen { observation, latest })
     }
 
     /// The failed step, and the reason in GitHub's words, or else in the log's.

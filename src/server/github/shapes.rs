@@ -18,6 +18,8 @@ pub(super) struct WorkflowRun {
     pub(super) conclusion: Option<String>,
     pub(super) created_at: Option<Timestamp>,
     pub(super) updated_at: Option<Timestamp>,
+    /// Who started this attempt.
+    pub(super) triggering_actor: Option<UserOrTeam>,
 }
 
 /// A list of [`WorkflowRun`].

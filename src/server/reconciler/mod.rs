@@ -4,7 +4,7 @@
 //! callback is quick news, and what GitHub's API says is the end of the story. Only `GET`s are made here, and
 //! cancels that an operator asked for; a dispatch is never made twice, nor by anybody but the dispatcher.
 //!
-//! It also finds which run a `dispatch_unknown` became, learns commits, and, where GitHub cannot say either,
+//! It also finds which run a `dispatch_unknown` became, learns commits and re-runs, and, where GitHub cannot say either,
 //! calls a silent deploy lost ([`reaper`]).
 
 mod reaper;
@@ -13,7 +13,7 @@ mod schedule;
 use super::clock;
 use super::github::{Github, LookupFailed};
 use super::store::{Store, StoreError};
-use crate::domain::{Deploy, DeployId, Effect, Event, Observation, Site, Timestamp};
+use crate::domain::{Attempt, Deploy, DeployId, Effect, Event, Observation, Site, Timestamp};
 use schedule::{Outcome, Schedule};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,23 +79,37 @@ impl Reconciler {
     pub async fn step(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut schedule = self.schedule.lock().await;
         let hurried = std::mem::take(&mut *self.hurried.lock().unwrap_or_else(PoisonError::into_inner));
-        let open = self.store.unconcluded(now.as_millis() - WORTH_ASKING_MS).await?;
+        let mut open = self.store.unconcluded(now.as_millis() - WORTH_ASKING_MS).await?;
+        self.add_hurried(&mut open, &hurried).await?;
         let due = schedule.due(&open, &hurried, now);
         for some in due.chunks(AT_ONCE) {
             let mut asking = JoinSet::new();
             for deploy in some.iter().cloned() {
                 let this = self.clone();
-                asking.spawn(async move { (deploy.id, this.reconcile(deploy, now).await) });
+                asking.spawn(async move { (deploy.attempt(), this.reconcile(deploy, now).await) });
             }
             while let Some(asked) = asking.join_next().await {
                 match asked {
-                    Ok((id, Ok(outcome))) => schedule.asked(id, &outcome, now),
-                    Ok((id, Err(error))) => tracing::warn!(deploy = %id, %error, "what GitHub said was not recorded"),
+                    Ok((attempt, Ok(outcome))) => schedule.asked(attempt, &outcome, now),
+                    Ok((attempt, Err(error))) => {
+                        tracing::warn!(deploy = %attempt.deploy, %error, "what GitHub said was not recorded");
+                    }
                     Err(error) => tracing::error!(%error, "a deploy could not be reconciled"),
                 }
             }
         }
         Ok(due.len())
+    }
+
+    /// A deploy of which all is known, and yet there is a hint about it: its run may have been run again.
+    async fn add_hurried(&self, open: &mut Vec<Deploy>, hurried: &HashSet<DeployId>) -> Result<(), StoreError> {
+        for id in hurried {
+            let is_open = open.iter().any(|deploy| deploy.attempt() == Attempt::first(*id));
+            if let (false, Some(deploy)) = (is_open, self.store.deploy(*id).await?) {
+                open.extend(Some(deploy).filter(|deploy| deploy.run_id.is_some()));
+            }
+        }
+        Ok(())
     }
 
     async fn reconcile(&self, mut deploy: Deploy, now: Timestamp) -> Result<Outcome, StoreError> {
@@ -117,8 +131,14 @@ impl Reconciler {
         let Some(run_id) = deploy.run_id else {
             return Ok(Outcome::answered(&deploy, false));
         };
-        match self.github.observe(site, run_id, now).await {
-            Ok(observation) => self.answered(site, deploy, observation, found, now).await,
+        match self.github.observe(site, run_id, deploy.attempt().number, now).await {
+            Ok(seen) => {
+                if seen.latest > 1 && self.store.begin_reruns(deploy.id, seen.latest, now).await? > 0 {
+                    tracing::info!(deploy = %deploy.id, attempt = seen.latest, "its run was run again on GitHub");
+                    self.look_now(deploy.id);
+                }
+                self.answered(site, deploy, seen.observation, found, now).await
+            }
             Err(failed) => self.not_answered(deploy, Some(site), &failed, now).await,
         }
     }
@@ -132,7 +152,11 @@ impl Reconciler {
         now: Timestamp,
     ) -> Result<Outcome, StoreError> {
         let id = deploy.id;
-        let Some((effect, deploy)) = self.store.change(id, &Event::Observed(observation), now).await? else {
+        let Some((effect, deploy)) = self
+            .store
+            .change(deploy.attempt(), &Event::Observed(observation), now)
+            .await?
+        else {
             return Ok(Outcome::answered(&deploy, false));
         };
         tracing::debug!(deploy = %id, state = deploy.state.as_str(), ?effect, "GitHub was asked");
@@ -149,7 +173,7 @@ impl Reconciler {
         };
         match self.github.cancel(site, run_id, deploy.cancel_forced, now).await {
             Ok(()) => {
-                self.store.change(deploy.id, &Event::CancelSent, now).await?;
+                self.store.change(deploy.attempt(), &Event::CancelSent, now).await?;
             }
             Err(error) => tracing::warn!(deploy = %deploy.id, %error, "its cancellation is still to be delivered"),
         }
@@ -166,7 +190,7 @@ impl Reconciler {
         tracing::warn!(deploy = %deploy.id, %failed, "GitHub cannot say how it stands");
         let deploy = match reaper::verdict(&deploy, site, failed, now) {
             Some(event) => {
-                let changed = self.store.change(deploy.id, &event, now).await?;
+                let changed = self.store.change(deploy.attempt(), &event, now).await?;
                 changed.map_or(deploy, |(_, deploy)| deploy)
             }
             None => deploy,

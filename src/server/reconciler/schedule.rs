@@ -1,7 +1,7 @@
 //! When to ask GitHub about which deploy: soon after the last word of it, then ever more rarely.
 
 use super::reaper;
-use crate::domain::{Deploy, DeployId, Site, State, Timestamp};
+use crate::domain::{Attempt, Deploy, DeployId, Site, State, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 /// After this long without a word of an active deploy GitHub is asked, in milliseconds.
@@ -18,7 +18,7 @@ const FINISHED_CEILING_MS: i64 = 10 * 60_000;
 /// Whose turn is when.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    turns: HashMap<DeployId, Turn>,
+    turns: HashMap<Attempt, Turn>,
     began: bool,
 }
 
@@ -72,16 +72,17 @@ impl Outcome {
 }
 
 impl Schedule {
-    /// The deploys of `open` that are due at `now`. At the first call that is every one of them: what an earlier
+    /// The attempts of `open` that are due at `now`. At the first call that is every one of them: what an earlier
     /// process heard is old.
     pub(super) fn due(&mut self, open: &[Deploy], hurried: &HashSet<DeployId>, now: Timestamp) -> Vec<Deploy> {
         let at_start = !std::mem::replace(&mut self.began, true);
-        self.turns.retain(|id, _| open.iter().any(|deploy| deploy.id == *id));
+        self.turns
+            .retain(|attempt, _| open.iter().any(|deploy| deploy.attempt() == *attempt));
         let mut due = open.to_vec();
         due.retain(|deploy| {
             let turn = self
                 .turns
-                .entry(deploy.id)
+                .entry(deploy.attempt())
                 .or_insert_with(|| Turn::new(deploy, at_start, now));
             turn.hear(deploy);
             if hurried.contains(&deploy.id) {
@@ -93,8 +94,10 @@ impl Schedule {
     }
 
     /// Takes note of what a question came to.
-    pub(super) fn asked(&mut self, id: DeployId, outcome: &Outcome, now: Timestamp) {
-        let Some(turn) = self.turns.get_mut(&id) else { return };
+    pub(super) fn asked(&mut self, attempt: Attempt, outcome: &Outcome, now: Timestamp) {
+        let Some(turn) = self.turns.get_mut(&attempt) else {
+            return;
+        };
         turn.asked = Some(now);
         let least = if outcome.is_eager { EAGER_MS } else { QUIET_MS };
         turn.heard = outcome.heard;

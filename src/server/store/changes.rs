@@ -1,8 +1,8 @@
 //! Changing a deploy: load, apply one event, write back, all in one transaction.
 
 use super::rows::{DEPLOY_COLUMNS, Stored, actor_columns, bind_changeable, read_deploy};
-use super::{AuditEntry, Store, StoreError, TRIES, audit, logs};
-use crate::domain::{Actor, Deploy, DeployId, Effect, Event, LogChunk, State, Timestamp, apply};
+use super::{AuditEntry, Store, StoreError, TRIES, attempts, audit, logs};
+use crate::domain::{Actor, Attempt, Deploy, DeployId, Effect, Event, LogChunk, Report, State, Timestamp, apply};
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 /// A callback that arrived: what tells it from any other.
@@ -32,17 +32,17 @@ pub enum Receipt {
 }
 
 impl Store {
-    /// Applies `event` to a deploy. `None` when there is no such deploy.
+    /// Applies `event` to an attempt at a deploy; an id alone is the first. `None` when there is no such attempt.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; then nothing was changed.
     pub async fn change(
         &self,
-        id: DeployId,
+        attempt: impl Into<Attempt>,
         event: &Event,
         at: Timestamp,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
-        self.change_with(id, event, at, None).await
+        self.change_with(attempt.into(), event, at, None).await
     }
 
     /// The same, with an entry in the audit trail, in the same transaction, when it had an effect.
@@ -51,24 +51,24 @@ impl Store {
     /// [`StoreError`] when the database fails; then nothing was changed.
     pub async fn change_audited(
         &self,
-        id: DeployId,
+        attempt: impl Into<Attempt>,
         event: &Event,
         at: Timestamp,
         entry: &AuditEntry,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
-        self.change_with(id, event, at, Some(entry)).await
+        self.change_with(attempt.into(), event, at, Some(entry)).await
     }
 
     async fn change_with(
         &self,
-        id: DeployId,
+        attempt: Attempt,
         event: &Event,
         at: Timestamp,
         entry: Option<&AuditEntry>,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
         for _ in 0..TRIES {
             let mut tx = self.begin().await?;
-            let Some(stored) = load(&mut tx, id).await? else {
+            let Some(stored) = load(&mut tx, attempt).await? else {
                 return Ok(None);
             };
             let (deploy, effect) = apply(stored.deploy.clone(), event, at);
@@ -84,7 +84,8 @@ impl Store {
         Err(super::contended())
     }
 
-    /// Stores a callback and applies it: the delivery, its log and its event in one transaction.
+    /// Stores a callback and applies it to the attempt that it speaks of: the delivery, its log and its event in one
+    /// transaction.
     ///
     /// `most_a_minute` bounds how many deliveries one deploy may make in sixty seconds.
     ///
@@ -94,14 +95,15 @@ impl Store {
         &self,
         id: DeployId,
         delivery: &Delivery,
-        event: &Event,
+        report: &Report,
         log: Option<&LogChunk>,
         at: Timestamp,
         most_a_minute: i64,
     ) -> Result<Receipt, StoreError> {
+        let event = Event::Reported(report.clone());
         for _ in 0..TRIES {
             let mut tx = self.begin().await?;
-            let Some(mut stored) = load(&mut tx, id).await? else {
+            let Some(mut stored) = load(&mut tx, Attempt::first(id)).await? else {
                 return Ok(Receipt::UnknownDeploy);
             };
             if let Some(earlier) = earlier_delivery(&mut tx, id, delivery).await? {
@@ -115,15 +117,24 @@ impl Store {
             if deliveries_within_a_minute(&mut tx, id, at).await? >= most_a_minute {
                 return Ok(Receipt::TooMany);
             }
-            let (deploy, effect) = apply(stored.deploy.clone(), event, at);
+            let (mut deploy, mut effect) = apply(stored.deploy.clone(), &event, at);
             if effect == Effect::OtherRun {
                 return Ok(Receipt::OtherRun(Box::new(deploy)));
             }
             store_delivery(&mut tx, id, delivery, at).await?;
-            if let Some(chunk) = log {
-                logs::append(&mut tx, id, &mut stored.log_bytes, chunk).await?;
+            if report.run_attempt > 1 && deploy.run_id == Some(report.run_id) {
+                // A re-run speaks: by now it is known of which run, and the rest is about that attempt alone.
+                if effect == Effect::Moved && !write(&mut tx, &stored, &deploy, &event, at).await? {
+                    continue;
+                }
+                let rerun = attempts::load_or_begin(&mut tx, &deploy, report.run_attempt, at).await?;
+                stored = rerun.ok_or_else(super::contended)?;
+                (deploy, effect) = apply(stored.deploy.clone(), &event, at);
             }
-            if !write(&mut tx, &stored, &deploy, event, at).await? {
+            if let Some(chunk) = log {
+                logs::append(&mut tx, deploy.attempt(), &mut stored.log_bytes, chunk).await?;
+            }
+            if !write(&mut tx, &stored, &deploy, &event, at).await? {
                 continue;
             }
             tx.commit().await?;
@@ -133,10 +144,13 @@ impl Store {
     }
 }
 
-async fn load(tx: &mut Transaction<'_, Any>, id: DeployId) -> Result<Option<Stored>, StoreError> {
+async fn load(tx: &mut Transaction<'_, Any>, attempt: Attempt) -> Result<Option<Stored>, StoreError> {
+    if attempt.is_rerun() {
+        return attempts::load(tx, attempt).await;
+    }
     let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE id = $1");
     let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(id.to_string())
+        .bind(attempt.deploy.to_string())
         .fetch_optional(&mut **tx)
         .await?;
     row.as_ref().map(read_deploy).transpose()
@@ -150,15 +164,30 @@ async fn write(
     event: &Event,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    let update = sqlx::query(
-        "UPDATE console_deploys SET state = $1, active = $2, head_sha = $3, dispatched_at = $4, started_at = $5, \
+    let attempt = deploy.attempt();
+    // The number of a first attempt is only known once its run is.
+    let (table, more, row) = if attempt.is_rerun() {
+        (
+            "console_attempts",
+            "rerun_by = $25,",
+            "deploy_id = $17 AND attempt = $9",
+        )
+    } else {
+        ("console_deploys", "", "id = $17")
+    };
+    let sql = format!(
+        "UPDATE {table} SET state = $1, active = $2, head_sha = $3, dispatched_at = $4, started_at = $5, \
          finished_at = $6, last_heard_at = $7, run_id = $8, run_attempt = $9, run_url = $10, confirmed_by = $11, \
          cancel_requested = $12, conclusion_conflict = $13, notice = $14, traces = $15, failure = $16, \
          blocked_by = $18, listed_steps = $19, concluded_at = $20, cancel_sent_at = $21, cancel_forced = $22, \
-         log_bytes = $23, version = version + 1 WHERE id = $17 AND version = $24",
+         log_bytes = $23, {more} version = version + 1 WHERE {row} AND version = $24",
     );
     let log_bytes = i64::try_from(stored.log_bytes).unwrap_or(i64::MAX);
-    let update = bind_changeable(update, deploy)?.bind(log_bytes).bind(stored.version);
+    let update = sqlx::query(AssertSqlSafe(sql));
+    let mut update = bind_changeable(update, deploy)?.bind(log_bytes).bind(stored.version);
+    if attempt.is_rerun() {
+        update = update.bind(deploy.rerun_by.as_deref());
+    }
     if update.execute(&mut **tx).await?.rows_affected() != 1 {
         return Ok(false);
     }
@@ -197,8 +226,8 @@ pub(super) async fn append_event(
     let (kind, name) = actor_columns(actor);
     let state: State = deploy.state;
     sqlx::query(
-        "INSERT INTO console_deploy_events (deploy_id, version, at, state, actor, actor_name, note) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO console_deploy_events (deploy_id, version, at, state, actor, actor_name, note, attempt) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(deploy.id.to_string())
     .bind(version)
@@ -207,6 +236,7 @@ pub(super) async fn append_event(
     .bind(kind)
     .bind(name)
     .bind(note)
+    .bind(deploy.attempt().number)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -95,10 +95,15 @@ async fn same_key(tx: &mut Transaction<'_, Any>, intent: &Intent) -> Result<Opti
 }
 
 async fn active_deploy(tx: &mut Transaction<'_, Any>, intent: &Intent) -> Result<Option<DeployId>, StoreError> {
-    let row = sqlx::query("SELECT id FROM console_deploys WHERE site = $1 AND active = 1")
-        .bind(intent.deploy.site.as_str())
-        .fetch_optional(&mut **tx)
-        .await?;
+    // A re-run that is under way holds its site as well. GitHub does not ask us before it begins one, so no index can.
+    let row = sqlx::query(
+        "SELECT id FROM console_deploys WHERE site = $1 AND active = 1 \
+         UNION ALL SELECT d.id FROM console_attempts a JOIN console_deploys d ON d.id = a.deploy_id \
+         WHERE a.active = 1 AND d.site = $1",
+    )
+    .bind(intent.deploy.site.as_str())
+    .fetch_optional(&mut **tx)
+    .await?;
     row.map(|row| parse("console_deploys", &row.try_get::<String, _>("id")?))
         .transpose()
 }

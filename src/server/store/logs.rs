@@ -1,7 +1,7 @@
 //! The log: pieces in order of arrival, read from a cursor.
 
 use super::{Store, StoreError};
-use crate::domain::{DeployId, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogChunk, LogCursor, LogTail};
+use crate::domain::{Attempt, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogChunk, LogCursor, LogTail};
 use sqlx::{Any, Row, Transaction};
 
 /// What stands in the log where the sender left something out.
@@ -14,10 +14,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn log_end(&self, id: DeployId, most: u64) -> Result<LogTail, StoreError> {
-        let length = self.log_length(id).await?;
+    pub async fn log_end(&self, attempt: Attempt, most: u64) -> Result<LogTail, StoreError> {
+        let length = self.log_length(attempt).await?;
         let from = length.saturating_sub(most);
-        let mut tail = self.log_between(id, from, length).await?;
+        let mut tail = self.log_between(attempt, from, length).await?;
         if from > 0 {
             let line = tail.text.find('\n').map_or(0, |end| end + 1);
             tail.text.drain(..line);
@@ -30,36 +30,42 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn log_tail(&self, id: DeployId) -> Result<LogTail, StoreError> {
-        self.log_end(id, LOG_TAIL_BYTES).await
+    pub async fn log_tail(&self, attempt: Attempt) -> Result<LogTail, StoreError> {
+        self.log_end(attempt, LOG_TAIL_BYTES).await
     }
 
     /// What came after the cursor, at most 256 KiB. Empty text: that is all for now.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn log_after(&self, id: DeployId, after: LogCursor) -> Result<LogTail, StoreError> {
+    pub async fn log_after(&self, attempt: Attempt, after: LogCursor) -> Result<LogTail, StoreError> {
         let from = after.offset();
-        self.log_between(id, from, from.saturating_add(LOG_MORE_BYTES)).await
+        self.log_between(attempt, from, from.saturating_add(LOG_MORE_BYTES))
+            .await
     }
 
-    async fn log_length(&self, id: DeployId) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT log_bytes FROM console_deploys WHERE id = $1")
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
+    async fn log_length(&self, attempt: Attempt) -> Result<u64, StoreError> {
+        let query = if attempt.is_rerun() {
+            sqlx::query("SELECT log_bytes FROM console_attempts WHERE deploy_id = $1 AND attempt = $2")
+                .bind(attempt.deploy.to_string())
+                .bind(attempt.number)
+        } else {
+            sqlx::query("SELECT log_bytes FROM console_deploys WHERE id = $1").bind(attempt.deploy.to_string())
+        };
+        let row = query.fetch_optional(&self.pool).await?;
         row.map_or(Ok(0), |row| Ok(row.try_get::<i64, _>("log_bytes")?.unsigned_abs()))
     }
 
     /// The text from byte `from` up to about byte `to`, cut where characters end.
-    async fn log_between(&self, id: DeployId, from: u64, to: u64) -> Result<LogTail, StoreError> {
+    async fn log_between(&self, attempt: Attempt, from: u64, to: u64) -> Result<LogTail, StoreError> {
         let rows = sqlx::query(
             "SELECT start_offset, text FROM console_log_chunks \
-             WHERE deploy_id = $1 AND end_offset > $2 AND start_offset < $3 ORDER BY start_offset",
+             WHERE deploy_id = $1 AND attempt = $4 AND end_offset > $2 AND start_offset < $3 ORDER BY start_offset",
         )
-        .bind(id.to_string())
+        .bind(attempt.deploy.to_string())
         .bind(to_bigint(from))
         .bind(to_bigint(to))
+        .bind(attempt.number)
         .fetch_all(&self.pool)
         .await?;
         let mut text = String::new();
@@ -83,7 +89,7 @@ impl Store {
 /// Appends a chunk, and moves `length` (the log's length so far) by what was stored.
 pub(super) async fn append(
     tx: &mut Transaction<'_, Any>,
-    id: DeployId,
+    attempt: Attempt,
     length: &mut u64,
     chunk: &LogChunk,
 ) -> Result<(), StoreError> {
@@ -99,13 +105,17 @@ pub(super) async fn append(
         text.push_str(CAP_MARK);
     }
     let end = *length + text.len() as u64;
-    sqlx::query("INSERT INTO console_log_chunks (deploy_id, start_offset, end_offset, text) VALUES ($1, $2, $3, $4)")
-        .bind(id.to_string())
-        .bind(to_bigint(*length))
-        .bind(to_bigint(end))
-        .bind(text)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO console_log_chunks (deploy_id, attempt, start_offset, end_offset, text) \
+         VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(attempt.deploy.to_string())
+    .bind(attempt.number)
+    .bind(to_bigint(*length))
+    .bind(to_bigint(end))
+    .bind(text)
+    .execute(&mut **tx)
+    .await?;
     *length = end;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Every change of a deploy is one transaction that loads it, applies one event and writes it back
 //! with the event, under a version that refuses a change made from an older picture.
 
+mod attempts;
 mod audit;
 mod changes;
 mod health;

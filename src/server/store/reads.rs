@@ -1,12 +1,13 @@
 //! Reading deploys: one, the newest of each site, history, and those that wait for the console to act.
 
+use super::attempts::ATTEMPT_COLUMNS;
 use super::rows::{DEPLOY_COLUMNS, read_deploy, read_timeline_entry};
 use super::{Store, StoreError};
-use crate::domain::{Deploy, DeployId, Slug, State, TimelineEntry};
+use crate::domain::{Attempt, Deploy, DeployId, Slug, State, TimelineEntry};
 use sqlx::AssertSqlSafe;
 
 impl Store {
-    /// The deploy with this id.
+    /// The deploy with this id: its first attempt, and its re-runs in short.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -16,7 +17,10 @@ impl Store {
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await?;
-        row.as_ref().map(|row| Ok(read_deploy(row)?.deploy)).transpose()
+        let found = row.as_ref().map(read_deploy).transpose()?;
+        let mut found: Vec<Deploy> = found.map(|stored| stored.deploy).into_iter().collect();
+        self.add_reruns(&mut found).await?;
+        Ok(found.pop())
     }
 
     /// The newest deploy of each site that has one.
@@ -54,7 +58,10 @@ impl Store {
             .bind(most)
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
+        let read = rows.iter().map(|row| Ok(read_deploy(row)?.deploy));
+        let mut deploys = read.collect::<Result<Vec<Deploy>, StoreError>>()?;
+        self.add_reruns(&mut deploys).await?;
+        Ok(deploys)
     }
 
     /// Every deploy in `state`, oldest first.
@@ -70,8 +77,9 @@ impl Store {
         rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
     }
 
-    /// Every deploy of which something is still to be learned from GitHub: the active ones, and those with a run
-    /// that GitHub has not confirmed as ended and that were asked for after `since_millis`. Oldest first.
+    /// Every attempt of which something is still to be learned from GitHub: the active ones, and those with a run
+    /// that GitHub has not confirmed as ended and that were asked for, or run again, after `since_millis`. Oldest
+    /// first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -81,23 +89,31 @@ impl Store {
              UNION ALL SELECT {DEPLOY_COLUMNS} FROM console_deploys \
              WHERE active = 0 AND concluded_at IS NULL AND run_id IS NOT NULL AND requested_at > $1 ORDER BY id"
         );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(since_millis)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| Ok(read_deploy(row)?.deploy)).collect()
+        let reruns = format!(
+            "SELECT {ATTEMPT_COLUMNS} WHERE a.active = 1 OR (a.concluded_at IS NULL AND a.dispatched_at > $1) \
+             ORDER BY a.deploy_id, a.attempt"
+        );
+        let mut found = Vec::new();
+        for sql in [sql, reruns] {
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(since_millis);
+            for row in query.fetch_all(&self.pool).await? {
+                found.push(read_deploy(&row)?.deploy);
+            }
+        }
+        Ok(found)
     }
 
-    /// The story of a deploy, oldest first.
+    /// The story of an attempt, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn timeline(&self, id: DeployId) -> Result<Vec<TimelineEntry>, StoreError> {
+    pub async fn timeline(&self, attempt: Attempt) -> Result<Vec<TimelineEntry>, StoreError> {
         let rows = sqlx::query(
             "SELECT at, state, actor, actor_name, note FROM console_deploy_events \
-             WHERE deploy_id = $1 ORDER BY version",
+             WHERE deploy_id = $1 AND attempt = $2 ORDER BY version",
         )
-        .bind(id.to_string())
+        .bind(attempt.deploy.to_string())
+        .bind(attempt.number)
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(read_timeline_entry).collect()

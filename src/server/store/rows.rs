@@ -12,7 +12,7 @@ use sqlx::{Any, Row};
 pub(super) const DEPLOY_COLUMNS: &str = "id, site, environment, state, operator, reason, git_ref, inputs, head_sha, \
      requested_at, dispatched_at, started_at, finished_at, last_heard_at, run_id, run_attempt, run_url, confirmed_by, \
      cancel_requested, conclusion_conflict, notice, traces, failure, log_bytes, version, blocked_by, listed_steps, \
-     concluded_at, cancel_sent_at, cancel_forced";
+     concluded_at, cancel_sent_at, cancel_forced, CAST(NULL AS TEXT) AS rerun_by";
 
 const TABLE: &str = "console_deploys";
 
@@ -47,6 +47,8 @@ pub(super) fn read_deploy(row: &AnyRow) -> Result<Stored, StoreError> {
         last_heard_at: moment(row, "last_heard_at")?,
         run_id: row.try_get("run_id")?,
         run_attempt: row.try_get("run_attempt")?,
+        rerun_by: row.try_get("rerun_by")?,
+        reruns: Vec::new(),
         run_url: row.try_get("run_url")?,
         confirmed_by: confirmed_by
             .map(|by| ConfirmedBy::from_word(&by).ok_or_else(|| unreadable(TABLE, &by)))

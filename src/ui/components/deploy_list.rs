@@ -19,6 +19,7 @@ pub(in crate::ui) fn DeployList(
             deploy.state.as_str(),
             deploy.run_id,
             deploy.head_sha.is_some(),
+            deploy.reruns.last().map(|rerun| (rerun.attempt, rerun.state)),
         )
     };
     view! {
@@ -43,6 +44,10 @@ fn DeployLine(deploy: Deploy, with_site: bool) -> impl IntoView {
     let requested = words::exact(deploy.requested_at);
     let label = format!("{}: record of {}, {requested}", words::state(deploy.state), deploy.site);
     let whole = deploy.clone();
+    let rerun = deploy.reruns.last().map(|rerun| {
+        let text = format!("run again, attempt {}: {}", rerun.attempt, words::state(rerun.state));
+        view! { <a class="line-rerun" href=words::attempt_path(deploy.id, rerun.attempt)>{text}</a> }
+    });
     view! {
         <li class="line card">
             <a class="line-state" href=record aria-label=label>
@@ -60,6 +65,7 @@ fn DeployLine(deploy: Deploy, with_site: bool) -> impl IntoView {
             <code class="line-ref">
                 {deploy.git_ref} {commit.map(|commit| format!(" @ {commit}"))}
             </code>
+            {rerun}
             {because.map(|because| view! { <span class="line-because">{because}</span> })}
         </li>
     }

@@ -1,5 +1,6 @@
 //! The parts that pages are made of, one a file.
 
+mod attempts;
 mod badge;
 mod blocked;
 mod cancel_dialog;
@@ -21,6 +22,7 @@ mod stale_banner;
 mod steps;
 mod timeline;
 
+pub(super) use attempts::Attempts;
 pub(super) use badge::{HealthBadge, StateBadge};
 pub(super) use blocked::Blocked;
 pub(super) use cancel_dialog::CancelDeploy;

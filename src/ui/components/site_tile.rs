@@ -123,10 +123,11 @@ fn LastDeploy(deploy: Memo<Option<Deploy>>) -> impl IntoView {
             deploy.git_ref.clone(),
             commit,
             took,
+            words::rerun(deploy),
         ))
     });
     let line = move || {
-        let Some((operator, at, git_ref, commit, took)) = last.get() else {
+        let Some((operator, at, git_ref, commit, took, rerun)) = last.get() else {
             return view! { <p class="quiet">"No deploy is on record yet."</p> }.into_any();
         };
         view! {
@@ -134,6 +135,7 @@ fn LastDeploy(deploy: Memo<Option<Deploy>>) -> impl IntoView {
                 <strong>{operator}</strong>
                 " "
                 <Moment at />
+                {rerun.map(|rerun| format!(", {rerun}"))}
                 {took.map(|took| format!(", took {took}"))}
                 " · "
                 <code>{git_ref} {commit.map(|commit| format!(" @ {commit}"))}</code>
@@ -193,10 +195,11 @@ fn tail_lines(record: &DeployRecord) -> Vec<((u64, usize), terminal::Line)> {
 
 #[component]
 fn RecordLink(deploy: Memo<Option<Deploy>>) -> impl IntoView {
-    let id = Memo::new(move |_| deploy.read().as_ref().map(|deploy| deploy.id));
-    view! {
-        {move || {
-            id.get().map(|id| view! { <a class="button" href=format!("/deploys/{id}")>"Record"</a> })
-        }}
-    }
+    let attempt = Memo::new(move |_| deploy.read().as_ref().map(Deploy::attempt));
+    let link = move || {
+        let attempt = attempt.get()?;
+        let href = words::attempt_path(attempt.deploy, attempt.number);
+        Some(view! { <a class="button" href=href>"Record"</a> })
+    };
+    view! { {link} }
 }

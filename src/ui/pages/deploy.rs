@@ -1,29 +1,34 @@
 use super::when_loaded;
 use crate::api::{ApiError, get_deploy};
-use crate::domain::{Deploy, DeployId, DeployRecord, LogTail};
+use crate::domain::{Attempt, Deploy, DeployRecord, LogTail};
 use crate::ui::components::{
-    Blocked, CancelDeploy, CloseByHand, Elapsed, LogView, LogWindow, Moment, Silence, StaleBanner, StateBadge, Steps,
-    Timeline,
+    Attempts, Blocked, CancelDeploy, CloseByHand, Elapsed, LogView, LogWindow, Moment, Silence, StaleBanner,
+    StateBadge, Steps, Timeline,
 };
 use crate::ui::poll::poll;
 use crate::ui::words;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_params_map, use_query_map};
 
 /// `/deploys/{id}`: the record.
 #[component]
 pub(in crate::ui) fn DeployPage() -> impl IntoView {
-    let params = use_params_map();
-    let id = Memo::new(move |_| params.read().get("id").unwrap_or_default());
-    let loaded = Resource::new_blocking(move || id.get(), |id| get_deploy(id, None));
+    let (params, query) = (use_params_map(), use_query_map());
+    let asked = Memo::new(move |_| {
+        let id = params.read().get("id").unwrap_or_default();
+        // What is no number is no attempt: the answer says so.
+        let attempt = query.read().get("attempt").map(|text| text.parse().unwrap_or(0));
+        (id, attempt)
+    });
+    let loaded = Resource::new_blocking(move || asked.get(), |(id, attempt)| get_deploy(id, None, attempt));
     when_loaded(loaded, |record| view! { <LiveRecord record /> })
 }
 
 #[component]
 fn LiveRecord(record: DeployRecord) -> impl IntoView {
-    let id = record.deploy.id;
+    let attempt = record.deploy.attempt();
     let window = LogWindow::new(&record.log);
     let (timeline, set_timeline) = signal(record.timeline);
     let (deploy, set_deploy) = signal(record.deploy);
@@ -36,10 +41,7 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
             set_deploy.set(newer.deploy);
         }
     };
-    let poll = poll(
-        move || get_deploy(id.to_string(), Some(window.after.get_untracked())),
-        take,
-    );
+    let poll = poll(move || read(attempt, window.after.get_untracked()), take);
     let state = Memo::new(move |_| Some(deploy.read().state));
     let site = deploy.read_untracked().site.to_string();
     let title = {
@@ -57,6 +59,7 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
             <CancelDeploy deploy on_asked=Callback::new(move |()| poll.now()) />
         </header>
         <StaleBanner poll />
+        <Attempts deploy />
         <Verdict deploy />
         <Blocked deploy=Signal::derive(move || Some(deploy.get())) />
         <Silence deploy=Signal::derive(move || Some(deploy.get())) />
@@ -69,7 +72,7 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
             <section class="card record-log" aria-labelledby="log-title">
                 <header class="log-head">
                     <h2 id="log-title">"Log"</h2>
-                    <WholeLog id window />
+                    <WholeLog attempt window />
                 </header>
                 <LogView window label=format!("Log of {site}") />
             </section>
@@ -110,6 +113,7 @@ fn Facts(#[prop(into)] deploy: Signal<Deploy>) -> impl IntoView {
     let facts = Memo::new(move |_| deploy.get());
     let rows = move || {
         let deploy = facts.get();
+        let rerun = words::rerun(&deploy);
         let moment = |at| view! { <Moment at /> };
         let inputs = deploy
             .inputs
@@ -122,6 +126,7 @@ fn Facts(#[prop(into)] deploy: Signal<Deploy>) -> impl IntoView {
                 <dd>{deploy.operator}</dd>
                 <dt>"When"</dt>
                 <dd>{moment(deploy.requested_at)} " · " {words::exact(deploy.requested_at)}</dd>
+                {rerun.map(|rerun| view! { <dt>"And then"</dt> <dd>{rerun}</dd> })}
                 <dt>"Why"</dt>
                 <dd>{deploy.reason.unwrap_or_else(|| "No reason was given.".to_owned())}</dd>
                 <dt>"What"</dt>
@@ -164,14 +169,14 @@ fn run_link(id: Option<i64>, attempt: Option<i64>, url: Option<String>) -> impl 
 
 /// The way to the lines before the tail.
 #[component]
-fn WholeLog(id: DeployId, window: LogWindow) -> impl IntoView {
+fn WholeLog(attempt: Attempt, window: LogWindow) -> impl IntoView {
     // Until the browser has taken the page over, nothing can be loaded.
     let loading = RwSignal::new(true);
     Effect::new(move || loading.set(false));
     let load = move |_| {
         loading.set(true);
         spawn_local(async move {
-            if let Ok(tail) = whole_log(id).await {
+            if let Ok(tail) = whole_log(attempt).await {
                 window.restart(&tail);
             }
             loading.set(false);
@@ -186,14 +191,19 @@ fn WholeLog(id: DeployId, window: LogWindow) -> impl IntoView {
     }
 }
 
+/// What came of an attempt after the log's cursor.
+async fn read(attempt: Attempt, after: String) -> Result<DeployRecord, ApiError> {
+    get_deploy(attempt.deploy.to_string(), Some(after), Some(attempt.number)).await
+}
+
 /// Everything from the first line on, in as many requests as it takes.
-async fn whole_log(id: DeployId) -> Result<LogTail, ApiError> {
+async fn whole_log(attempt: Attempt) -> Result<LogTail, ApiError> {
     let mut whole = LogTail {
         after: "0".to_owned(),
         ..LogTail::default()
     };
     loop {
-        let piece = get_deploy(id.to_string(), Some(whole.after.clone())).await?.log;
+        let piece = read(attempt, whole.after.clone()).await?.log;
         if piece.text.is_empty() {
             return Ok(whole);
         }

@@ -67,17 +67,23 @@ pub(super) async fn run(State(ctx): State<Ctx>, Path((_, _, id)): Path<(String, 
             )
         })
         .collect();
-    let approve = if run.status == "waiting" {
-        format!("<form method=\"post\" action=\"/stand-in/approve/{id}\"><button>Approve</button></form>")
+    let button = |path: &str, text: &str| {
+        format!("<form method=\"post\" action=\"/stand-in/{path}/{id}\"><button>{text}</button></form>")
+    };
+    let button = if run.status == "waiting" {
+        button("approve", "Approve")
+    } else if run.conclusion.is_some() {
+        button("run-again", "Re-run all jobs")
     } else {
         String::new()
     };
     let body = format!(
-        "<p>{} of {}, from {}: <strong>{}</strong></p>{approve}<ol>{steps}</ol><p><a href=\"/\">All runs</a></p>",
+        "<p>{} of {}, from {}: <strong>{}</strong>, attempt {}</p>{button}<ol>{steps}</ol><p><a href=\"/\">All runs</a></p>",
         escape(&run.title()),
         escape(&run.repository),
         escape(&run.git_ref),
         run.conclusion.unwrap_or(run.status),
+        run.attempt,
     );
     page(&format!("Run {id}"), &body).into_response()
 }

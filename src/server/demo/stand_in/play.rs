@@ -214,7 +214,7 @@ impl Player {
             .env("CONSOLE_CALLBACK_SECRET", &self.shared.callback_secret)
             .env("CONSOLE_STREAM_INTERVAL", interval.as_secs_f64().to_string())
             .env("GITHUB_RUN_ID", self.run.id.to_string())
-            .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_RUN_ATTEMPT", self.run.attempt.to_string())
             .env("GITHUB_JOB", JOB)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -45,6 +45,7 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         .route("/stand-in/scenario/form", post(choose_scenario_by_form))
         .route("/stand-in/health", post(choose_health))
         .route("/stand-in/approve/{id}", post(runs::approve))
+        .route("/stand-in/run-again/{id}", post(runs::run_again))
         .route("/stand-in/logs/{id}", get(runs::log))
         .route("/health/{slug}", get(health))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not Found") })

@@ -2,7 +2,7 @@
 
 use super::Scenario;
 use super::routes::{Ctx, refusal, text};
-use super::state::{JOB_IDS, Run};
+use super::state::Run;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,6 +16,14 @@ pub(super) fn routes() -> Router<Ctx> {
         .route("/repos/{owner}/{repo}/actions/workflows/{file}/runs", get(list))
         .route("/repos/{owner}/{repo}/actions/runs/{id}", get(read))
         .route("/repos/{owner}/{repo}/actions/runs/{id}/jobs", get(jobs))
+        .route(
+            "/repos/{owner}/{repo}/actions/runs/{id}/attempts/{number}",
+            get(read_attempt),
+        )
+        .route(
+            "/repos/{owner}/{repo}/actions/runs/{id}/attempts/{number}/jobs",
+            get(jobs_of_attempt),
+        )
         .route(
             "/repos/{owner}/{repo}/actions/runs/{id}/pending_deployments",
             get(pending_deployments),
@@ -58,10 +66,28 @@ async fn read(State(ctx): State<Ctx>, Path((_, _, id)): RunPath) -> Response {
 }
 
 async fn jobs(State(ctx): State<Ctx>, Path((_, _, id)): RunPath) -> Response {
-    with_run(&ctx, id, |run| {
-        let jobs = run.jobs_to_json(&ctx.base);
-        Json(json!({ "total_count": jobs.len(), "jobs": jobs })).into_response()
+    with_run(&ctx, id, |run| list_jobs(run, &ctx.base))
+}
+
+type AttemptPath = Path<(String, String, i64, i64)>;
+
+async fn read_attempt(State(ctx): State<Ctx>, Path((_, _, id, number)): AttemptPath) -> Response {
+    with_run(&ctx, id, |run| match run.in_attempt(number) {
+        Some(run) => Json(run.to_json(&ctx.base)).into_response(),
+        None => refusal(StatusCode::NOT_FOUND, "Not Found"),
     })
+}
+
+async fn jobs_of_attempt(State(ctx): State<Ctx>, Path((_, _, id, number)): AttemptPath) -> Response {
+    with_run(&ctx, id, |run| match run.in_attempt(number) {
+        Some(run) => list_jobs(run, &ctx.base),
+        None => refusal(StatusCode::NOT_FOUND, "Not Found"),
+    })
+}
+
+fn list_jobs(run: &Run, base: &str) -> Response {
+    let jobs = run.jobs_to_json(base);
+    Json(json!({ "total_count": jobs.len(), "jobs": jobs })).into_response()
 }
 
 /// GitHub's `pending-deployment`: an environment with a person and a team that may approve.
@@ -123,7 +149,7 @@ fn stop(ctx: &Ctx, id: i64, force: bool) -> Response {
 
 /// GitHub keeps logs elsewhere, and gives an address that needs no token.
 async fn redirect_to_log(State(ctx): State<Ctx>, Path((_, _, id)): RunPath) -> Response {
-    with_run(&ctx, id - JOB_IDS, |_| {
+    with_job(&ctx, id, |_| {
         let elsewhere = format!("/stand-in/logs/{id}");
         (StatusCode::FOUND, [(header::LOCATION, elsewhere)]).into_response()
     })
@@ -134,11 +160,11 @@ pub(super) async fn log(State(ctx): State<Ctx>, Path(id): Path<i64>, headers: He
     if text(&headers, "authorization").is_some() {
         return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
     }
-    with_run(&ctx, id - JOB_IDS, |run| run.log.clone().into_response())
+    with_job(&ctx, id, |run| run.log.clone().into_response())
 }
 
 async fn annotations(State(ctx): State<Ctx>, Path((_, _, id)): RunPath) -> Response {
-    with_run(&ctx, id - JOB_IDS, |run| {
+    with_job(&ctx, id, |run| {
         let annotation = |message: &String| {
             json!({
                 "path": ".github", "start_line": 1, "end_line": 1, "start_column": null, "end_column": null,
@@ -155,6 +181,40 @@ fn with_run(ctx: &Ctx, id: i64, answer: impl FnOnce(&Run) -> Response) -> Respon
         Some(run) => answer(run),
         None => refusal(StatusCode::NOT_FOUND, "Not Found"),
     }
+}
+
+/// The run whose job has this id, as it was in the job's attempt.
+fn with_job(ctx: &Ctx, id: i64, answer: impl FnOnce(&Run) -> Response) -> Response {
+    let state = ctx.shared.state();
+    let mut attempts = state
+        .runs
+        .iter()
+        .flat_map(|run| std::iter::once(run).chain(&run.earlier));
+    match attempts.find(|run| run.job_id() == id) {
+        Some(run) => answer(run),
+        None => refusal(StatusCode::NOT_FOUND, "Not Found"),
+    }
+}
+
+/// For people: runs a run that has ended again.
+pub(super) async fn run_again(State(ctx): State<Ctx>, Path(id): Path<i64>) -> Response {
+    let run = {
+        let mut state = ctx.shared.state();
+        state.change_run(id, |run| {
+            if run.conclusion.is_some() {
+                run.run_again("octocat");
+                run.scenario = Scenario::Succeed;
+            }
+        });
+        state.runs.iter().find(|run| run.id == id).cloned()
+    };
+    let Some(run) = run else {
+        return refusal(StatusCode::NOT_FOUND, "Not Found");
+    };
+    if run.status == "queued" {
+        super::play::begin(ctx.shared.clone(), run);
+    }
+    Redirect::to("/").into_response()
 }
 
 /// For people: approves a run that waits for it.

@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Run ids begin where GitHub's are these days: beyond 32 bits.
 const FIRST_RUN: i64 = 17_000_000_001;
-/// A job's id, and its check run's, is its run's and so much more.
-pub(super) const JOB_IDS: i64 = 1_000_000;
+/// A job's id, and its check run's, is its run's and so much more for each attempt.
+const JOB_IDS: i64 = 1_000_000;
+/// Whose token the console has.
+const ITSELF: &str = "raxx-console";
 /// Every branch of the stand-in's repositories stands at this commit.
 const HEAD_SHA: &str = "9f2c4e7a1b3d5f60718293a4b5c6d7e8f9012345";
 
@@ -68,6 +70,12 @@ pub struct Run {
     pub steps: Vec<RunStep>,
     /// Cancelled when somebody asks the run to stop.
     pub cancel: CancellationToken,
+    /// Which attempt this is, from 1.
+    pub attempt: i64,
+    /// Who started this attempt.
+    pub by: String,
+    /// The attempts before this one, as they ended.
+    pub earlier: Vec<Run>,
 }
 
 /// A step, as GitHub's API would show it.
@@ -168,6 +176,9 @@ impl State {
             updated_at: now,
             steps: Vec::new(),
             cancel: CancellationToken::new(),
+            attempt: 1,
+            by: ITSELF.to_owned(),
+            earlier: Vec::new(),
         };
         self.runs.push(run.clone());
         run
@@ -196,6 +207,32 @@ impl Run {
     pub fn conclude(&mut self, conclusion: &'static str, note: Option<&str>) {
         (self.status, self.conclusion) = ("completed", Some(conclusion));
         self.annotations.extend(note.map(str::to_owned));
+    }
+
+    /// Runs it again: a new attempt, that begins from the start.
+    pub fn run_again(&mut self, by: &str) {
+        let mut ended = self.clone();
+        ended.earlier.clear();
+        self.earlier.push(ended);
+        self.attempt += 1;
+        by.clone_into(&mut self.by);
+        (self.status, self.conclusion) = ("queued", None);
+        self.annotations.clear();
+        self.steps.clear();
+        self.log.clear();
+        self.cancel = CancellationToken::new();
+    }
+
+    /// It as it was in an attempt.
+    pub(super) fn in_attempt(&self, number: i64) -> Option<&Self> {
+        std::iter::once(self)
+            .chain(&self.earlier)
+            .find(|run| run.attempt == number)
+    }
+
+    /// The id of its one job.
+    pub fn job_id(&self) -> i64 {
+        self.id + JOB_IDS * self.attempt
     }
 
     /// Whether it is a run that somebody plays, where runs are played.
@@ -229,7 +266,8 @@ impl Run {
             "status": self.status,
             "conclusion": self.conclusion,
             "run_number": self.id - FIRST_RUN + 1,
-            "run_attempt": 1,
+            "run_attempt": self.attempt,
+            "triggering_actor": person(&self.by),
             "head_branch": self.git_ref,
             "head_sha": HEAD_SHA,
             "url": format!("{base}/repos/{}/actions/runs/{}", self.repository, self.id),
@@ -255,11 +293,11 @@ impl Run {
                 "completed_at": step.completed_at,
             })
         });
-        let id = self.id + JOB_IDS;
+        let id = self.job_id();
         vec![json!({
             "id": id,
             "run_id": self.id,
-            "run_attempt": 1,
+            "run_attempt": self.attempt,
             "name": "deploy",
             "status": self.status,
             "conclusion": self.conclusion,
@@ -274,4 +312,9 @@ impl Run {
             "steps": steps.collect::<Vec<_>>(),
         })]
     }
+}
+
+/// GitHub's `simple-user`.
+fn person(login: &str) -> Value {
+    json!({ "login": login, "id": 1, "type": "User", "site_admin": false })
 }

@@ -3,8 +3,8 @@
 use super::super::adapter::PathId;
 use super::{Asked, context, set_status, told};
 use crate::domain::{
-    Board, CancelRequest, DeployId, DeployPage, DeployRecord, DeployRequest, OverrideRequest, Problem, Refusal,
-    ReportAnswer, Role, SiteHistory,
+    Attempt, Board, CancelRequest, DeployId, DeployPage, DeployRecord, DeployRequest, OverrideRequest, Problem,
+    Refusal, ReportAnswer, Role, SiteHistory,
 };
 use crate::server::deploys::{self, Created, Wish};
 use crate::server::{Console, callback};
@@ -34,14 +34,16 @@ pub async fn create(request: DeployRequest) -> Result<DeployRecord, Refusal> {
     }
 }
 
-/// A deploy.
+/// An attempt at a deploy; the first one unless its number is given.
 ///
 /// # Errors
 /// As [`deploys::read`].
-pub async fn read(id: String, after: Option<String>) -> Result<DeployRecord, Refusal> {
+pub async fn read(id: String, after: Option<String>, attempt: Option<i64>) -> Result<DeployRecord, Refusal> {
     let asked = told(Asked::by(Role::Viewer).await)?;
-    let id = told(deploy_id(&id))?;
-    told(deploys::read(&asked.console, id, after.as_deref()).await)
+    let deploy = told(deploy_id(&id))?;
+    let number = attempt.unwrap_or(1);
+    let attempt = Attempt { deploy, number };
+    told(deploys::read(&asked.console, attempt, after.as_deref()).await)
 }
 
 /// The wish to stop a deploy.
