@@ -9,11 +9,18 @@ pub const LOG_MORE_BYTES: u64 = 256 * 1024;
 /// What a deploy's log may grow to, in bytes; what comes after is not kept, and a line in the log says so.
 pub const LOG_CAP_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A place in a deploy's log: how many of its bytes came before.
+/// What stands in the log where the sender left something out.
+pub const SENDER_GAP: &str = "[some output was left out here: more came than the workflow could send]\n";
+
+/// A place in an attempt's log: how many of its bytes came before, in which edition of it.
 ///
-/// Opaque to clients: they hand back what they were given. `0` is the beginning.
+/// A log only grows, until it is made whole from GitHub's: that is a new edition. Opaque to clients: they hand back
+/// what they were given. `0` is the beginning of any edition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct LogCursor(u64);
+pub struct LogCursor {
+    edition: u32,
+    offset: u64,
+}
 
 /// The text was not given out as a cursor.
 #[derive(Debug, thiserror::Error)]
@@ -21,20 +28,28 @@ pub struct LogCursor(u64);
 pub struct InvalidCursor;
 
 impl LogCursor {
-    /// The place after `offset` bytes.
-    pub const fn at(offset: u64) -> Self {
-        Self(offset)
+    /// The place after `offset` bytes of an edition; the first one is 0.
+    pub const fn at(edition: u32, offset: u64) -> Self {
+        Self { edition, offset }
     }
 
     /// How many bytes of the log come before this place.
     pub const fn offset(self) -> u64 {
-        self.0
+        self.offset
+    }
+
+    /// Whether this place is one in `edition`.
+    pub const fn is_in(self, edition: u32) -> bool {
+        self.edition == edition || self.offset == 0
     }
 }
 
 impl fmt::Display for LogCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.edition {
+            0 => self.offset.fmt(f),
+            edition => write!(f, "{edition}.{}", self.offset),
+        }
     }
 }
 
@@ -42,13 +57,29 @@ impl FromStr for LogCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let offset: u64 = text.parse().map_err(|_| InvalidCursor)?;
+        let (edition, offset) = text.split_once('.').unwrap_or(("0", text));
+        let edition: u32 = edition.parse().map_err(|_| InvalidCursor)?;
+        let offset: u64 = offset.parse().map_err(|_| InvalidCursor)?;
         // The largest BIGINT: beyond it no log can reach.
         if i64::try_from(offset).is_err() {
             return Err(InvalidCursor);
         }
-        Ok(Self(offset))
+        Ok(Self { edition, offset })
     }
+}
+
+/// A text without its escape sequences (ECMA-48): the control sequences, which end with a letter.
+pub fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            let _sequence = characters.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
 }
 
 /// A piece of a deploy's log, and where the next one begins.
@@ -60,6 +91,10 @@ pub struct LogTail {
     pub after: String,
     /// Whether earlier lines exist that this answer left out.
     pub truncated: bool,
+    /// Whether the cursor was one of an earlier edition: this is the new one's end, and what was read before is to be
+    /// dropped.
+    #[serde(default)]
+    pub restarted: bool,
 }
 
 impl Default for LogTail {
@@ -69,6 +104,7 @@ impl Default for LogTail {
             text: String::new(),
             after: LogCursor::default().to_string(),
             truncated: false,
+            restarted: false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod board;
 mod confirmation;
 mod deploy;
 mod exchange;
+pub mod gaps;
 mod log;
 mod observation;
 mod operator;
@@ -27,7 +28,9 @@ pub use exchange::{
     About, Account, CancelRequest, DeployRequest, Gate, NewToken, OneTimeLink, OverrideRequest, ReportAnswer,
     ReportResult, SiteHistory,
 };
-pub use log::{InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail};
+pub use log::{
+    InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail, SENDER_GAP, without_escapes,
+};
 pub use observation::{Blocker, GuardedEnvironment, Holder, ListedSteps, Observation, Observed};
 pub use operator::{
     Caller, InvalidName, InvalidRole, NoDeploy, Operator, OperatorId, OperatorName, Role, SessionInfo, SignInWay,

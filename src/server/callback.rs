@@ -13,9 +13,6 @@ use crate::domain::{
 };
 use axum::http::HeaderMap;
 
-/// What stands in a log where a secret stood.
-const MASK: &str = "***";
-
 /// Checks a callback, stores it and applies it.
 ///
 /// # Errors
@@ -95,25 +92,13 @@ fn answer(id: DeployId, receipt: Receipt) -> Result<ReportAnswer, Refusal> {
     }
 }
 
-/// Takes out what must not be stored: NUL, which PostgreSQL cannot hold, and every secret we know.
+/// Takes out what must not be stored.
 fn cleanse(console: &Console, report: &mut Report) {
-    let lent = console.github.secrets();
-    let secrets = || console.keys.texts().chain(lent.iter().map(String::as_str));
-    let clean = |text: &mut String| {
-        if text.contains('\0') {
-            *text = text.replace('\0', "");
-        }
-        for secret in secrets().filter(|secret| !secret.is_empty()) {
-            if text.contains(secret) {
-                *text = text.replace(secret, MASK);
-            }
-        }
-    };
-    clean(&mut report.job);
-    for text in [&mut report.step, &mut report.message] {
-        text.iter_mut().for_each(clean);
-    }
-    report.log.iter_mut().map(|LogChunk { text, .. }| text).for_each(clean);
+    let texts = std::iter::once(&mut report.job)
+        .chain(&mut report.step)
+        .chain(&mut report.message);
+    let log = report.log.iter_mut().map(|LogChunk { text, .. }| text);
+    console.mask.clean(texts.chain(log));
 }
 
 /// One text, whatever is wrong, so that a guess learns nothing; the clock is the one cause an honest sender has.

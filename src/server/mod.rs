@@ -13,6 +13,7 @@ pub mod dispatcher;
 pub mod error;
 pub mod github;
 pub mod health;
+pub mod mask;
 pub mod oidc;
 pub mod reconciler;
 pub mod router;
@@ -30,6 +31,7 @@ use config::Limits;
 use dispatcher::Dispatcher;
 use github::Github;
 use ipnet::IpNet;
+use mask::Mask;
 use reconciler::Reconciler;
 use signature::Keys;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub struct Inner {
     pub sites: Vec<Site>,
     /// What callbacks are signed with.
     pub keys: Keys,
+    /// What must not be stored.
+    pub mask: Mask,
     /// What GitHub signs its webhooks with, where it sends any.
     pub webhook_secret: Option<WebhookSecret>,
     /// The address that people open, without a slash at its end.

@@ -7,6 +7,7 @@ use super::auth::session::Sessions;
 use super::config::{Config, ConfigError};
 use super::dispatcher::Dispatcher;
 use super::github::Github;
+use super::mask::Mask;
 use super::reconciler::Reconciler;
 use super::store::{OpenError, Store, StoreError};
 use super::{Console, DemoDoor, Inner, health, router};
@@ -89,8 +90,10 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
 
     let (stop, work) = (CancellationToken::new(), TaskTracker::new());
     work.spawn(dispatcher.clone().run(stop.clone()));
-    let reconciler = Reconciler::new(store.clone(), github.clone(), &config.sites);
+    let mask = Mask::new(config.keys.clone(), github.clone());
+    let reconciler = Reconciler::new(store.clone(), github.clone(), &config.sites, mask.clone());
     work.spawn(reconciler.clone().run(stop.clone()));
+    work.spawn(reconciler.clone().run_logs(stop.clone()));
     work.spawn(health::watch(
         store.clone(),
         config.sites.clone(),
@@ -109,6 +112,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         store: store.clone(),
         sites: config.sites,
         keys: config.keys,
+        mask,
         webhook_secret: config.webhook_secret,
         base_url,
         provider,

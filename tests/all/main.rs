@@ -16,6 +16,7 @@ mod dispatch;
 mod domain;
 mod github_app;
 mod intervene;
+mod logs;
 mod oidc;
 mod provider_sign_in;
 mod read;

@@ -74,6 +74,7 @@ impl From<Closed> for LookupFailed {
         Self {
             reason: format!("GitHub's {}; it may be asked again at {}", closed.why, closed.until),
             not_before: Some(closed.until),
+            is_gone: false,
         }
     }
 }

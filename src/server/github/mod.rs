@@ -13,6 +13,7 @@ mod blocking;
 mod budget;
 mod cancelling;
 mod identity;
+mod logs;
 mod observing;
 mod reading;
 mod reason;
@@ -88,6 +89,8 @@ pub struct LookupFailed {
     pub reason: String,
     /// From when on GitHub wants to be asked again, where it said so.
     pub not_before: Option<Timestamp>,
+    /// Whether GitHub says that there is no such thing, or no more.
+    pub is_gone: bool,
 }
 
 impl LookupFailed {
@@ -95,6 +98,7 @@ impl LookupFailed {
         Self {
             reason: reason.into(),
             not_before: None,
+            is_gone: false,
         }
     }
 }

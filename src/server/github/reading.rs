@@ -14,9 +14,8 @@ use url::Url;
 
 /// How many answers are kept; each has at most 1 MiB, and mostly some KiB.
 const MOST_KEPT: usize = 64;
-/// How much of a job's log is read at most, in bytes, and how much of its end is looked at.
+/// How much of a job's log is read at most, in bytes.
 const MOST_LOG: usize = 64 * 1024 * 1024;
-const LOG_END: usize = 64 * 1024;
 
 /// The answers that GitHub gave last, the most recently used at the back. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +26,12 @@ struct Answer {
     url: Url,
     etag: HeaderValue,
     body: Arc<[u8]>,
+}
+
+/// A text, or the end of it.
+pub(super) struct Text {
+    pub(super) end: String,
+    pub(super) is_whole: bool,
 }
 
 impl Kept {
@@ -85,7 +90,11 @@ impl Github {
                 answer::message(&body),
                 answer::wanted(&headers)
             );
-            return Err(LookupFailed::because(words));
+            let is_gone = is_gone(status);
+            return Err(LookupFailed {
+                is_gone,
+                ..LookupFailed::because(words)
+            });
         }
         let body: Arc<[u8]> = body.into();
         if let Some(etag) = headers.get(ETAG).cloned() {
@@ -95,9 +104,9 @@ impl Github {
         Ok(body)
     }
 
-    /// The end of a text that GitHub keeps elsewhere: it answers with a redirect to an address that needs, and may
-    /// have, no token.
-    pub(super) async fn read_end(&self, path: &str, now: Timestamp) -> Result<String, LookupFailed> {
+    /// A text that GitHub keeps elsewhere, or about the last `most` bytes of it: GitHub answers with a redirect to an
+    /// address that needs, and may have, no token.
+    pub(super) async fn read_text(&self, path: &str, now: Timestamp, most: usize) -> Result<Text, LookupFailed> {
         let url = self.url(path, &[])?;
         self.budget.check(now)?;
         let failed = |error: reqwest::Error| LookupFailed::because(answer::chain(&error));
@@ -115,10 +124,11 @@ impl Github {
             response = self.reading.get(elsewhere).send().await.map_err(failed)?;
         }
         if !response.status().is_success() {
-            return Err(LookupFailed::because(format!(
-                "the log's address answered {}",
-                response.status()
-            )));
+            let words = format!("the log's address answered {}", response.status());
+            return Err(LookupFailed {
+                is_gone: is_gone(response.status()),
+                ..LookupFailed::because(words)
+            });
         }
         let (mut end, mut read) = (Vec::new(), 0);
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -127,11 +137,14 @@ impl Github {
                 return Err(LookupFailed::because("the log is larger than 64 MiB"));
             }
             end.extend_from_slice(&chunk);
-            if end.len() > 2 * LOG_END {
-                end.drain(..end.len() - LOG_END);
+            if end.len() > 2 * most {
+                end.drain(..end.len() - most);
             }
         }
-        Ok(String::from_utf8_lossy(&end).into_owned())
+        Ok(Text {
+            is_whole: end.len() == read,
+            end: String::from_utf8_lossy(&end).into_owned(),
+        })
     }
 
     fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, LookupFailed> {
@@ -143,4 +156,9 @@ impl Github {
         };
         url.map_err(|error| LookupFailed::because(error.to_string()))
     }
+}
+
+/// Whether an answer says that there is no such thing, or no more.
+fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }

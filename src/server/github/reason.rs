@@ -5,12 +5,14 @@
 
 use super::Github;
 use super::shapes::{Annotation, Job};
-use crate::domain::{Site, Timestamp};
+use crate::domain::{Site, Timestamp, without_escapes};
 
 /// What GitHub notes on every failed step; the reason is elsewhere.
 const SAYS_NOTHING: &str = "Process completed with exit code";
 /// The most of a reason that is kept, in characters.
 const REASON_CHARS: usize = 1024;
+/// How much of a log's end is looked at, in bytes.
+const LOG_END: usize = 64 * 1024;
 /// How many error lines of a log make a reason.
 const ERROR_LINES: usize = 3;
 
@@ -22,7 +24,7 @@ impl Github {
             return told;
         }
         let path = format!("/repos/{}/actions/jobs/{}/logs", site.repository, job.id);
-        match self.read_end(&path, now).await {
+        match self.read_text(&path, now, LOG_END).await.map(|log| log.end) {
             Ok(log) => last_words(&log).or(told),
             Err(error) => {
                 tracing::warn!(job = job.id, %error, "the log of a failed job could not be read");
@@ -79,7 +81,7 @@ fn last_words(log: &str) -> Option<String> {
 }
 
 /// A line of a job's log begins with the moment that it was printed at.
-fn without_time(line: &str) -> &str {
+pub(super) fn without_time(line: &str) -> &str {
     match line.trim_start_matches('\u{feff}').split_once(' ') {
         Some((moment, rest)) if moment.parse::<Timestamp>().is_ok() => rest,
         _ => line,
@@ -88,16 +90,8 @@ fn without_time(line: &str) -> &str {
 
 /// Without colours and other controls, and not too long.
 fn shortened(text: &str) -> String {
-    let mut plain = String::new();
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            // An escape sequence ends with a letter (ECMA-48, section 5.4).
-            let _sequence = characters.by_ref().find(char::is_ascii_alphabetic);
-        } else if character == '\n' || !character.is_control() {
-            plain.push(character);
-        }
-    }
+    let mut plain = without_escapes(text);
+    plain.retain(|character| character == '\n' || !character.is_control());
     plain.trim().chars().take(REASON_CHARS).collect()
 }
 

@@ -5,13 +5,15 @@
 //! cancels that an operator asked for; a dispatch is never made twice, nor by anybody but the dispatcher.
 //!
 //! It also finds which run a `dispatch_unknown` became, learns commits and re-runs, and, where GitHub cannot say either,
-//! calls a silent deploy lost ([`reaper`]).
+//! calls a silent deploy lost ([`reaper`]). Once a run has ended, it makes its log whole ([`logs`]).
 
+mod logs;
 mod reaper;
 mod schedule;
 
 use super::clock;
 use super::github::{Github, LookupFailed};
+use super::mask::Mask;
 use super::store::{Store, StoreError};
 use crate::domain::{Attempt, Deploy, DeployId, Effect, Event, Observation, Site, Timestamp};
 use schedule::{Outcome, Schedule};
@@ -40,11 +42,14 @@ pub struct Reconciler {
     schedule: Arc<tokio::sync::Mutex<Schedule>>,
     hurried: Arc<Mutex<HashSet<DeployId>>>,
     hurry: Arc<Notify>,
+    mask: Mask,
+    /// Logs that could not be made whole yet.
+    later: Arc<tokio::sync::Mutex<logs::Later>>,
 }
 
 impl Reconciler {
     /// A reconciler that does nothing until it is told to [`Self::run`] or [`Self::step`].
-    pub fn new(store: Store, github: Github, sites: &[Site]) -> Self {
+    pub fn new(store: Store, github: Github, sites: &[Site], mask: Mask) -> Self {
         Self {
             store,
             github,
@@ -52,6 +57,8 @@ impl Reconciler {
             schedule: Arc::default(),
             hurried: Arc::default(),
             hurry: Arc::default(),
+            mask,
+            later: Arc::default(),
         }
     }
 
@@ -203,5 +210,6 @@ fn undeclared() -> LookupFailed {
     LookupFailed {
         reason: "console.toml does not declare this site any more, so it cannot be asked about".to_owned(),
         not_before: None,
+        is_gone: false,
     }
 }

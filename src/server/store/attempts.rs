@@ -13,7 +13,7 @@ pub(super) const ATTEMPT_COLUMNS: &str = "d.id, d.site, d.environment, a.state, 
      d.inputs, a.head_sha, d.requested_at, a.dispatched_at, a.started_at, a.finished_at, a.last_heard_at, a.run_id, \
      a.run_attempt, a.run_url, a.confirmed_by, a.cancel_requested, a.conclusion_conflict, a.notice, a.traces, \
      a.failure, a.log_bytes, a.version, a.blocked_by, a.listed_steps, a.concluded_at, a.cancel_sent_at, \
-     a.cancel_forced, a.rerun_by FROM console_attempts a JOIN console_deploys d ON d.id = a.deploy_id";
+     a.cancel_forced, a.log_whole, a.rerun_by FROM console_attempts a JOIN console_deploys d ON d.id = a.deploy_id";
 
 impl Store {
     /// One attempt at a deploy.

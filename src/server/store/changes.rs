@@ -131,7 +131,7 @@ impl Store {
                 stored = rerun.ok_or_else(super::contended)?;
                 (deploy, effect) = apply(stored.deploy.clone(), &event, at);
             }
-            if let Some(chunk) = log {
+            if let Some(chunk) = log.filter(|_| !stored.log_whole) {
                 logs::append(&mut tx, deploy.attempt(), &mut stored.log_bytes, chunk).await?;
             }
             if !write(&mut tx, &stored, &deploy, &event, at).await? {

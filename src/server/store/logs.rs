@@ -1,13 +1,22 @@
 //! The log: pieces in order of arrival, read from a cursor.
 
 use super::{Store, StoreError};
-use crate::domain::{Attempt, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogChunk, LogCursor, LogTail};
-use sqlx::{Any, Row, Transaction};
+use crate::domain::{Attempt, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogChunk, LogCursor, LogTail, SENDER_GAP};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
-/// What stands in the log where the sender left something out.
-const SENDER_GAP: &str = "[some output was left out here: more came than the workflow could send]\n";
+/// How much of a log that is put in place as a whole stands in one row, in bytes.
+const PIECE_BYTES: usize = 32 * 1024;
 /// What stands at the end of a log that may not grow any more.
 const CAP_MARK: &str = "\n[the log ends here: it reached 64 MiB, and the rest was not kept]\n";
+
+/// What a workflow streamed.
+#[derive(Debug, Clone)]
+pub struct Streamed {
+    /// All of it.
+    pub text: String,
+    /// Its length when it was read, in bytes.
+    pub(super) length: u64,
+}
 
 impl Store {
     /// The last `most` bytes of the log, from the beginning of a line on where there is one.
@@ -15,9 +24,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn log_end(&self, attempt: Attempt, most: u64) -> Result<LogTail, StoreError> {
-        let length = self.log_length(attempt).await?;
+        let (edition, length) = self.log_length(attempt).await?;
         let from = length.saturating_sub(most);
-        let mut tail = self.log_between(attempt, from, length).await?;
+        let mut tail = self.log_between(attempt, edition, from, length).await?;
         if from > 0 {
             let line = tail.text.find('\n').map_or(0, |end| end + 1);
             tail.text.drain(..line);
@@ -34,30 +43,94 @@ impl Store {
         self.log_end(attempt, LOG_TAIL_BYTES).await
     }
 
-    /// What came after the cursor, at most 256 KiB. Empty text: that is all for now.
+    /// What came after the cursor, at most 256 KiB. Empty text: that is all for now. After a cursor into an earlier
+    /// edition it is the end of this one, marked as that.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn log_after(&self, attempt: Attempt, after: LogCursor) -> Result<LogTail, StoreError> {
+        let (edition, _) = self.log_length(attempt).await?;
+        if !after.is_in(edition) {
+            let tail = self.log_tail(attempt).await?;
+            return Ok(LogTail {
+                restarted: true,
+                ..tail
+            });
+        }
         let from = after.offset();
-        self.log_between(attempt, from, from.saturating_add(LOG_MORE_BYTES))
-            .await
+        let to = from.saturating_add(LOG_MORE_BYTES);
+        self.log_between(attempt, edition, from, to).await
     }
 
-    async fn log_length(&self, attempt: Attempt) -> Result<u64, StoreError> {
-        let query = if attempt.is_rerun() {
-            sqlx::query("SELECT log_bytes FROM console_attempts WHERE deploy_id = $1 AND attempt = $2")
+    /// All that was streamed of a log.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn streamed_log(&self, attempt: Attempt) -> Result<Streamed, StoreError> {
+        let (edition, length) = self.log_length(attempt).await?;
+        let LogTail { text, .. } = self.log_between(attempt, edition, 0, length).await?;
+        Ok(Streamed { text, length })
+    }
+
+    /// Says that GitHub's own log has been read, and puts `text` in place of what was streamed, as a new edition, where
+    /// there was something to fill in. `false` when more was streamed in between.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing was changed.
+    pub async fn make_log_whole(
+        &self,
+        attempt: Attempt,
+        streamed: &Streamed,
+        text: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let (table, row) = place(attempt);
+        let sql = format!(
+            "UPDATE {table} SET log_whole = 1, log_edition = log_edition + $3, log_bytes = $4, version = version + 1 \
+             WHERE {row} AND log_whole = 0 AND log_bytes = $5"
+        );
+        let length = text.map_or(streamed.length, |text| text.len() as u64);
+        let updated = sqlx::query(AssertSqlSafe(sql))
+            .bind(attempt.deploy.to_string())
+            .bind(attempt.number)
+            .bind(i64::from(text.is_some()))
+            .bind(to_bigint(length))
+            .bind(to_bigint(streamed.length))
+            .execute(&mut *tx)
+            .await?;
+        if updated.rows_affected() != 1 {
+            return Ok(false);
+        }
+        if let Some(text) = text {
+            sqlx::query("DELETE FROM console_log_chunks WHERE deploy_id = $1 AND attempt = $2")
                 .bind(attempt.deploy.to_string())
                 .bind(attempt.number)
-        } else {
-            sqlx::query("SELECT log_bytes FROM console_deploys WHERE id = $1").bind(attempt.deploy.to_string())
-        };
-        let row = query.fetch_optional(&self.pool).await?;
-        row.map_or(Ok(0), |row| Ok(row.try_get::<i64, _>("log_bytes")?.unsigned_abs()))
+                .execute(&mut *tx)
+                .await?;
+            insert_pieces(&mut tx, attempt, text).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Which edition of the log there is, and its length in bytes.
+    async fn log_length(&self, attempt: Attempt) -> Result<(u32, u64), StoreError> {
+        let (table, row) = place(attempt);
+        // Both are bound either way: the number of a first attempt is 1, whether its run is known or not.
+        let sql = format!("SELECT log_edition, log_bytes FROM {table} WHERE {row}");
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(attempt.deploy.to_string())
+            .bind(attempt.number)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok((0, 0)) };
+        let edition: i64 = row.try_get("log_edition")?;
+        let length: i64 = row.try_get("log_bytes")?;
+        Ok((u32::try_from(edition).unwrap_or(u32::MAX), length.unsigned_abs()))
     }
 
     /// The text from byte `from` up to about byte `to`, cut where characters end.
-    async fn log_between(&self, attempt: Attempt, from: u64, to: u64) -> Result<LogTail, StoreError> {
+    async fn log_between(&self, attempt: Attempt, edition: u32, from: u64, to: u64) -> Result<LogTail, StoreError> {
         let rows = sqlx::query(
             "SELECT start_offset, text FROM console_log_chunks \
              WHERE deploy_id = $1 AND attempt = $4 AND end_offset > $2 AND start_offset < $3 ORDER BY start_offset",
@@ -80,8 +153,9 @@ impl Store {
         }
         Ok(LogTail {
             text,
-            after: LogCursor::at(end).to_string(),
+            after: LogCursor::at(edition, end).to_string(),
             truncated: false,
+            restarted: false,
         })
     }
 }
@@ -105,19 +179,49 @@ pub(super) async fn append(
         text.push_str(CAP_MARK);
     }
     let end = *length + text.len() as u64;
+    insert_piece(tx, attempt, *length, &text).await?;
+    *length = end;
+    Ok(())
+}
+
+/// Puts a text in pieces where there is none.
+async fn insert_pieces(tx: &mut Transaction<'_, Any>, attempt: Attempt, text: &str) -> Result<(), StoreError> {
+    let mut start = 0;
+    while start < text.len() {
+        let end = text.floor_char_boundary(start + PIECE_BYTES).max(start + 1);
+        insert_piece(tx, attempt, start as u64, &text[start..end]).await?;
+        start = end;
+    }
+    Ok(())
+}
+
+async fn insert_piece(
+    tx: &mut Transaction<'_, Any>,
+    attempt: Attempt,
+    start: u64,
+    text: &str,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO console_log_chunks (deploy_id, attempt, start_offset, end_offset, text) \
          VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(attempt.deploy.to_string())
     .bind(attempt.number)
-    .bind(to_bigint(*length))
-    .bind(to_bigint(end))
+    .bind(to_bigint(start))
+    .bind(to_bigint(start + text.len() as u64))
     .bind(text)
     .execute(&mut **tx)
     .await?;
-    *length = end;
     Ok(())
+}
+
+/// The table and the row where an attempt stands, with its deploy as `$1` and its number as `$2`.
+fn place(attempt: Attempt) -> (&'static str, &'static str) {
+    if attempt.is_rerun() {
+        ("console_attempts", "deploy_id = $1 AND attempt = $2")
+    } else {
+        ("console_deploys", "id = $1 AND CAST($2 AS BIGINT) = 1")
+    }
 }
 
 /// The place of `offset` in `text`, moved back to where a character begins.

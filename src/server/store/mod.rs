@@ -20,6 +20,7 @@ mod webhooks;
 pub use audit::AuditEntry;
 pub use changes::{Delivery, Receipt};
 pub use intents::{Intent, Recorded};
+pub use logs::Streamed;
 pub use operators::{Account, Link, NewOperator, Unchanged};
 pub use sessions::{SessionAges, SessionRow};
 

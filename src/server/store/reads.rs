@@ -93,8 +93,30 @@ impl Store {
             "SELECT {ATTEMPT_COLUMNS} WHERE a.active = 1 OR (a.concluded_at IS NULL AND a.dispatched_at > $1) \
              ORDER BY a.deploy_id, a.attempt"
         );
+        self.all_of([sql, reruns], since_millis).await
+    }
+
+    /// Every attempt that GitHub says has ended, that was asked for, or run again, after `since_millis`, and whose log
+    /// has not been compared with GitHub's. Oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn logs_to_fill(&self, since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
+        let deploys = format!(
+            "SELECT {DEPLOY_COLUMNS} FROM console_deploys \
+             WHERE concluded_at IS NOT NULL AND log_whole = 0 AND requested_at > $1 ORDER BY id"
+        );
+        let reruns = format!(
+            "SELECT {ATTEMPT_COLUMNS} WHERE a.concluded_at IS NOT NULL AND a.log_whole = 0 AND a.dispatched_at > $1 \
+             ORDER BY a.deploy_id, a.attempt"
+        );
+        self.all_of([deploys, reruns], since_millis).await
+    }
+
+    /// What several queries find, one after the other.
+    async fn all_of(&self, queries: [String; 2], since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
         let mut found = Vec::new();
-        for sql in [sql, reruns] {
+        for sql in queries {
             let query = sqlx::query(AssertSqlSafe(sql)).bind(since_millis);
             for row in query.fetch_all(&self.pool).await? {
                 found.push(read_deploy(&row)?.deploy);

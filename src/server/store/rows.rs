@@ -12,7 +12,7 @@ use sqlx::{Any, Row};
 pub(super) const DEPLOY_COLUMNS: &str = "id, site, environment, state, operator, reason, git_ref, inputs, head_sha, \
      requested_at, dispatched_at, started_at, finished_at, last_heard_at, run_id, run_attempt, run_url, confirmed_by, \
      cancel_requested, conclusion_conflict, notice, traces, failure, log_bytes, version, blocked_by, listed_steps, \
-     concluded_at, cancel_sent_at, cancel_forced, CAST(NULL AS TEXT) AS rerun_by";
+     concluded_at, cancel_sent_at, cancel_forced, log_whole, CAST(NULL AS TEXT) AS rerun_by";
 
 const TABLE: &str = "console_deploys";
 
@@ -21,6 +21,8 @@ const TABLE: &str = "console_deploys";
 pub(super) struct Stored {
     pub(super) deploy: Deploy,
     pub(super) log_bytes: u64,
+    /// Whether GitHub's own log has been read: what comes later is in it already.
+    pub(super) log_whole: bool,
     pub(super) version: i64,
 }
 
@@ -70,6 +72,7 @@ pub(super) fn read_deploy(row: &AnyRow) -> Result<Stored, StoreError> {
     Ok(Stored {
         deploy,
         log_bytes,
+        log_whole: row.try_get::<i64, _>("log_whole")? == 1,
         version: row.try_get("version")?,
     })
 }

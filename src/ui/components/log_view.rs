@@ -46,6 +46,9 @@ impl LogWindow {
         if self.after.get_untracked() == tail.after {
             return;
         }
+        if tail.restarted && !self.is_empty() {
+            return self.restart(tail);
+        }
         self.after.set(tail.after.clone());
         let mut text = self.open_line.get_untracked();
         text.push_str(&tail.text);

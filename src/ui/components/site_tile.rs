@@ -1,6 +1,6 @@
 use super::log_view::line_view;
 use super::{Blocked, Elapsed, HealthBadge, Moment, Silence, StateBadge};
-use crate::domain::{About, Deploy, DeployRecord, Site, Tile};
+use crate::domain::{About, Deploy, DeployRecord, LogCursor, Site, Tile};
 use crate::ui::{terminal, words};
 use leptos::prelude::*;
 
@@ -181,7 +181,7 @@ fn TileLog(#[prop(into)] tile: Signal<Tile>) -> impl IntoView {
 /// The last lines of the log, each with its place in it.
 fn tail_lines(record: &DeployRecord) -> Vec<((u64, usize), terminal::Line)> {
     let text = &record.log.text;
-    let after: u64 = record.log.after.parse().unwrap_or_default();
+    let after = record.log.after.parse::<LogCursor>().unwrap_or_default().offset();
     let mut end = 0;
     let placed = text.split_inclusive('\n').map(|line| {
         end += line.len();

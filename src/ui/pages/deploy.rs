@@ -204,6 +204,11 @@ async fn whole_log(attempt: Attempt) -> Result<LogTail, ApiError> {
     };
     loop {
         let piece = read(attempt, whole.after.clone()).await?.log;
+        if piece.restarted {
+            // The log was made whole in between.
+            (whole.text, whole.after) = (String::new(), "0".to_owned());
+            continue;
+        }
         if piece.text.is_empty() {
             return Ok(whole);
         }

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{ChildStdout, Command};
+use tokio::task::JoinHandle;
 
 macro_rules! action_file {
     ($name:literal) => {
@@ -141,9 +143,10 @@ impl Player {
             self.run.scenario,
             Scenario::Cancelled | Scenario::DeadRunner | Scenario::Deleted
         ) && index == 1;
-        let Ok(mut child) = command.spawn() else {
+        let Ok(mut child) = command.stdout(Stdio::piped()).spawn() else {
             return "failure";
         };
+        let printed = self.keep_log(child.stdout.take(), step.name);
         let mut group = ProcessGroup(child.id());
         let conclusion = tokio::select! {
             ended = child.wait() => {
@@ -154,10 +157,30 @@ impl Player {
             () = tokio::time::sleep(self.pace() * 4), if cut_short => "cancelled",
         };
         drop(group);
+        // What it printed is read to its end, which comes with the process's.
+        let _read = printed.await;
         if !(cut_short && self.run.scenario == Scenario::DeadRunner) {
             self.end_step(conclusion);
         }
         conclusion
+    }
+
+    /// Writes down what a step prints, as a runner does: each line with the moment that it came at.
+    fn keep_log(&self, output: Option<ChildStdout>, step: &str) -> JoinHandle<()> {
+        let (shared, id) = (self.shared.clone(), self.run.id);
+        let write = move |line: &str| {
+            let line = format!("{} {line}\n", clock::now());
+            shared.state().change_run(id, |run| run.log.push_str(&line));
+        };
+        write(&format!("##[group]Run {step}"));
+        write("##[endgroup]");
+        tokio::spawn(async move {
+            let Some(output) = output else { return };
+            let mut lines = BufReader::new(output).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                write(&line);
+            }
+        })
     }
 
     fn begin_step(&self, name: &str) {

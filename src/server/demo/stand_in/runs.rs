@@ -149,7 +149,11 @@ fn stop(ctx: &Ctx, id: i64, force: bool) -> Response {
 
 /// GitHub keeps logs elsewhere, and gives an address that needs no token.
 async fn redirect_to_log(State(ctx): State<Ctx>, Path((_, _, id)): RunPath) -> Response {
-    with_job(&ctx, id, |_| {
+    with_job(&ctx, id, |run| {
+        // There is none before the job has ended.
+        if run.conclusion.is_none() {
+            return refusal(StatusCode::NOT_FOUND, "Not Found");
+        }
         let elsewhere = format!("/stand-in/logs/{id}");
         (StatusCode::FOUND, [(header::LOCATION, elsewhere)]).into_response()
     })
