@@ -1,4 +1,4 @@
-use super::{Actor, Deploy, LogTail, Site, State, Timestamp};
+use super::{Actor, Deploy, LogTail, OutsideRun, Site, State, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The whole board: what the first page shows, in one answer.
@@ -17,6 +17,9 @@ pub struct Tile {
     pub health: Health,
     /// Its newest deploy, with the end of its log while it is active.
     pub latest: Option<DeployRecord>,
+    /// The newest run of its workflow that was started outside the console, while that is under way or newer than the
+    /// newest deploy.
+    pub outside: Option<OutsideRun>,
 }
 
 /// How a site answered its health address.
@@ -83,11 +86,21 @@ pub struct TimelineEntry {
     pub note: Option<String>,
 }
 
-/// A page of history, newest first.
+/// A page of history, newest first: at most 25 in all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeployPage {
-    /// At most 25.
+    /// The deploys.
     pub deploys: Vec<Deploy>,
+    /// The runs that were started outside the console in the same time.
+    #[serde(default)]
+    pub outside: Vec<OutsideRun>,
     /// The cursor of the next, older page; `None` on the last.
     pub next: Option<String>,
+}
+
+impl DeployPage {
+    /// Whether there is nothing on it.
+    pub const fn is_empty(&self) -> bool {
+        self.deploys.is_empty() && self.outside.is_empty()
+    }
 }

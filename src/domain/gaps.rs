@@ -153,7 +153,7 @@ impl<'a> JobLog<'a> {
         let from = self.lines.len().min(from + usize::from(there));
         let rest = &self.lines[from..];
         let speaks = |line: &&str| RUNNER_SPEAKS.iter().any(|words| line.starts_with(words));
-        &rest[..rest.iter().position(|line| speaks(line)).unwrap_or(rest.len())]
+        &rest[..rest.iter().position(speaks).unwrap_or(rest.len())]
     }
 }
 

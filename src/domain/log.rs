@@ -93,7 +93,7 @@ pub struct LogTail {
     pub truncated: bool,
     /// Whether the cursor was one of an earlier edition: this is the new one's end, and what was read before is to be
     /// dropped.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restarted: bool,
 }
 

@@ -13,6 +13,7 @@ pub mod gaps;
 mod log;
 mod observation;
 mod operator;
+mod outside;
 mod refusal;
 mod report;
 mod site;
@@ -36,6 +37,7 @@ pub use operator::{
     Caller, InvalidName, InvalidRole, NoDeploy, Operator, OperatorId, OperatorName, Role, SessionInfo, SignInWay,
     TokenInfo, TokenScope,
 };
+pub use outside::OutsideRun;
 pub use refusal::{Problem, Refusal};
 pub use report::{InvalidReport, LogChunk, Report, ReportStatus};
 pub use site::{InvalidSlug, Site, Slug};

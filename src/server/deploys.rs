@@ -7,11 +7,11 @@ pub use intervene::{By, cancel, override_state};
 use super::audit::Source;
 use super::digest::sha256_hex;
 use super::store::{Intent, Recorded, Store};
-use super::{Console, clock};
+use super::{Console, clock, outside};
 use crate::domain::{
     Attempt, AuditAction, Board, Caller, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage,
-    DeployRecord, DeployRequest, Health, HealthStatus, LogCursor, LogTail, NoDeploy, Problem, Refusal, Site,
-    SiteHistory, Slug, Tile,
+    DeployRecord, DeployRequest, Health, HealthStatus, LogCursor, LogTail, NoDeploy, OutsideRun, Problem, Refusal,
+    Site, SiteHistory, Slug, Tile,
 };
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -134,8 +134,10 @@ pub async fn board(console: &Console) -> Result<Board, Refusal> {
     let store = &console.store;
     let mut health = store.health_of_sites().await?;
     let mut newest = newest_attempts(store).await?;
+    let outside = store.outside_on_board().await?;
     let mut tiles = Vec::with_capacity(console.sites.len());
     for site in &console.sites {
+        let outside = outside_of(console, site, &outside, newest.get(&site.slug));
         let latest = match newest.remove(&site.slug) {
             Some(deploy) => Some(tile_record(store, deploy).await?),
             None => None,
@@ -145,9 +147,33 @@ pub async fn board(console: &Console) -> Result<Board, Refusal> {
             site: site.clone(),
             health,
             latest,
+            outside,
         });
     }
     Ok(Board { tiles })
+}
+
+/// The run from outside that a site's tile shows: one that is under way, or one that is newer than its newest deploy.
+fn outside_of(console: &Console, site: &Site, runs: &[OutsideRun], latest: Option<&Deploy>) -> Option<OutsideRun> {
+    let workflow = outside::workflow_of(site);
+    let here = |run: &&OutsideRun| run.repository == workflow.repository && run.workflow == workflow.file;
+    let newest = runs
+        .iter()
+        .filter(here)
+        .max_by_key(|run| (run.state.is_active(), run.id))?;
+    let is_newer = latest.is_none_or(|deploy| newest.started_at > deploy.began_at());
+    (newest.state.is_active() || is_newer).then(|| with_sites(console, newest.clone()))
+}
+
+/// With the sites that its workflow deploys.
+fn with_sites(console: &Console, run: OutsideRun) -> OutsideRun {
+    let workflows = console
+        .sites
+        .iter()
+        .map(|site| (outside::workflow_of(site), &site.slug));
+    let here = workflows.filter(|(workflow, _)| workflow.repository == run.repository && workflow.file == run.workflow);
+    let sites = here.map(|(_, slug)| slug.clone()).collect();
+    OutsideRun { sites, ..run }
 }
 
 /// The attempt that each site's tile shows.
@@ -168,21 +194,30 @@ async fn newest_attempts(store: &Store) -> Result<HashMap<Slug, Deploy>, Refusal
     Ok(newest)
 }
 
-/// A page of all deploys, newest first.
+/// A page of all deploys and runs from outside, newest first.
 ///
 /// # Errors
 /// A [`Refusal`]: 400 for a cursor that was never given out, 503.
-pub async fn history(console: &Console, site: Option<&Slug>, before: Option<&str>) -> Result<DeployPage, Refusal> {
+pub async fn history(console: &Console, site: Option<&Site>, before: Option<&str>) -> Result<DeployPage, Refusal> {
     let before = before.map(str::parse::<DeployId>).transpose();
     let before =
         before.map_err(|_| bad_cursor("before", "`before` must be a cursor from an earlier answer".to_owned()))?;
     // One more than a page tells whether there is another.
     let most = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-    let mut deploys = console.store.history(site, before, most).await?;
-    let more = deploys.len() > PAGE;
-    deploys.truncate(PAGE);
-    let next = deploys.last().filter(|_| more).map(|deploy| deploy.id.to_string());
-    Ok(DeployPage { deploys, next })
+    let store = &console.store;
+    let mut deploys = store.history(site.map(|site| &site.slug), before, most).await?;
+    let workflow = site.map(outside::workflow_of);
+    let mut outside = store.outside_history(workflow.as_ref(), before, most).await?;
+    let mut ids: Vec<String> = deploys.iter().map(|deploy| deploy.id.to_string()).collect();
+    ids.extend(outside.iter().map(|run| run.id.to_string()));
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let next = (ids.len() > PAGE).then(|| ids.swap_remove(PAGE - 1));
+    if let Some(last) = &next {
+        deploys.retain(|deploy| deploy.id.to_string() >= *last);
+        outside.retain(|run| run.id.to_string() >= *last);
+    }
+    let outside = outside.into_iter().map(|run| with_sites(console, run)).collect();
+    Ok(DeployPage { deploys, outside, next })
 }
 
 /// A site and a page of its deploys.
@@ -193,7 +228,7 @@ pub async fn site_history(console: &Console, slug: &str, before: Option<&str>) -
     let site = console.site(slug).ok_or_else(|| unknown_site(slug))?;
     Ok(SiteHistory {
         site: site.clone(),
-        page: history(console, Some(&site.slug), before).await?,
+        page: history(console, Some(site), before).await?,
     })
 }
 

@@ -15,6 +15,7 @@ pub mod github;
 pub mod health;
 pub mod mask;
 pub mod oidc;
+pub mod outside;
 pub mod reconciler;
 pub mod router;
 pub mod run;
@@ -32,6 +33,7 @@ use dispatcher::Dispatcher;
 use github::Github;
 use ipnet::IpNet;
 use mask::Mask;
+use outside::OutsideWatch;
 use reconciler::Reconciler;
 use signature::Keys;
 use std::sync::Arc;
@@ -68,6 +70,8 @@ pub struct Inner {
     pub dispatcher: Dispatcher,
     /// Finds out how runs stand.
     pub reconciler: Reconciler,
+    /// Watches for runs from outside.
+    pub outside: OutsideWatch,
     /// GitHub, for what an operator asks of it beside deploys.
     pub github: Github,
     /// How much is too much.

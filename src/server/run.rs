@@ -8,6 +8,7 @@ use super::config::{Config, ConfigError};
 use super::dispatcher::Dispatcher;
 use super::github::Github;
 use super::mask::Mask;
+use super::outside::OutsideWatch;
 use super::reconciler::Reconciler;
 use super::store::{OpenError, Store, StoreError};
 use super::{Console, DemoDoor, Inner, health, router};
@@ -56,6 +57,7 @@ pub struct Running {
     set_up: Option<String>,
     store: Store,
     reconciler: Reconciler,
+    outside: OutsideWatch,
     stop: CancellationToken,
     work: TaskTracker,
 }
@@ -94,6 +96,8 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
     let reconciler = Reconciler::new(store.clone(), github.clone(), &config.sites, mask.clone());
     work.spawn(reconciler.clone().run(stop.clone()));
     work.spawn(reconciler.clone().run_logs(stop.clone()));
+    let outside = OutsideWatch::new(store.clone(), github.clone(), reconciler.clone(), &config.sites);
+    work.spawn(outside.clone().run(stop.clone()));
     work.spawn(health::watch(
         store.clone(),
         config.sites.clone(),
@@ -121,6 +125,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         trusted_proxies: config.trusted_proxies,
         dispatcher,
         reconciler: reconciler.clone(),
+        outside: outside.clone(),
         github,
         limits: config.limits,
         demo,
@@ -146,6 +151,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         set_up,
         store,
         reconciler,
+        outside,
         stop,
         work,
     })
@@ -170,6 +176,11 @@ impl Running {
     /// What finds out how runs stand; a test steps it through time.
     pub fn reconciler(&self) -> &Reconciler {
         &self.reconciler
+    }
+
+    /// What watches for runs from outside; a test steps it through time.
+    pub fn outside(&self) -> &OutsideWatch {
+        &self.outside
     }
 
     /// Finishes what is under way, and stops.

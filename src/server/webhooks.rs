@@ -113,7 +113,7 @@ pub async fn receive(console: &Console, headers: &HeaderMap, body: &[u8]) -> Res
     look(console, &payload).await
 }
 
-/// Hurries the reconciler on for every deploy that the run can be of.
+/// Hurries the reconciler on for every deploy that the run can be of, and the watch for runs from outside.
 async fn look(console: &Console, payload: &Payload) -> Result<Taken, Refusal> {
     let run = payload.workflow_run.as_ref().map(|run| run.id);
     let Some(run_id) = run.or_else(|| payload.workflow_job.as_ref().map(|job| job.run_id)) else {
@@ -123,14 +123,16 @@ async fn look(console: &Console, payload: &Payload) -> Result<Taken, Refusal> {
         let site = console.site(slug);
         site.is_some_and(|site| site.repository.eq_ignore_ascii_case(&payload.repository.full_name))
     };
-    let mut taken = Taken::Ignored;
+    if !console.sites.iter().any(|site| here(site.slug.as_str())) {
+        return Ok(Taken::Ignored);
+    }
+    console.outside.look_now(&payload.repository.full_name);
     for deploy in console.store.deploys_of_run(run_id).await? {
         if here(deploy.site.as_str()) {
             console.reconciler.look_now(deploy.id);
-            taken = Taken::Looking;
         }
     }
-    Ok(taken)
+    Ok(Taken::Looking)
 }
 
 /// A header that is there exactly once and is text.

@@ -4,6 +4,7 @@ use crate::domain::{
     Actor, AuditAction, AuditActor, ConfirmedBy, Deploy, DeployId, HealthStatus, Role, SignInWay, State, StepStatus,
     Timestamp, TokenInfo,
 };
+use leptos::prelude::*;
 
 /// The word for a state.
 pub(super) const fn state(state: State) -> &'static str {
@@ -242,6 +243,14 @@ pub(super) fn silence(deploy: &Deploy, now: Timestamp) -> Option<String> {
 /// How long it took, or has taken so far: from the request to its end.
 pub(super) fn took(deploy: &Deploy, now: Timestamp) -> String {
     span(deploy.finished_at.unwrap_or(now).millis_since(deploy.began_at()))
+}
+
+/// A link to a page elsewhere. Only web addresses become links: the text comes from outside.
+pub(super) fn web_link(url: Option<String>, text: String) -> AnyView {
+    match url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) {
+        Some(url) => view! { <a href=url rel="external noreferrer">{text}</a> }.into_any(),
+        None => text.into_any(),
+    }
 }
 
 /// The page of an attempt at a deploy.

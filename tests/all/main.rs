@@ -18,6 +18,7 @@ mod github_app;
 mod intervene;
 mod logs;
 mod oidc;
+mod outside;
 mod provider_sign_in;
 mod read;
 mod reconcile;

@@ -13,6 +13,7 @@ mod blocking;
 mod budget;
 mod cancelling;
 mod identity;
+mod listing;
 mod logs;
 mod observing;
 mod reading;
@@ -22,6 +23,7 @@ mod shapes;
 pub use app::{AppKey, UnusableKey};
 pub use cancelling::NotCancelled;
 pub use identity::Identity;
+pub use listing::Listed;
 pub use observing::Seen;
 
 use super::clock;
@@ -42,6 +44,8 @@ use super::deploys::DEPLOY_ID_INPUT;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The first API version that always names the run, and refuses to be asked for it.
 const ALWAYS_NAMES_THE_RUN: &str = "2026-03-10";
+/// How far GitHub's clock and ours may differ, in milliseconds.
+const CLOCKS_DIFFER_MS: i64 = 5 * 60_000;
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-github-api-version");
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 
@@ -203,7 +207,16 @@ impl Github {
         ];
         let found: WorkflowRuns = self.get(&path, &query, now).await?;
         let id = deploy.id.to_string();
-        let ours = |run: &&WorkflowRun| run.display_title.as_ref().is_some_and(|title| title.contains(&id));
-        Ok(found.workflow_runs.iter().find(ours).map(Run::from))
+        // Somebody may have copied the id into a run of their own: ours was started when we asked, and before theirs.
+        let asked_at = deploy
+            .dispatched_at
+            .unwrap_or(deploy.requested_at)
+            .plus_millis(-CLOCKS_DIFFER_MS);
+        let ours = |run: &&WorkflowRun| {
+            run.display_title.as_ref().is_some_and(|title| title.contains(&id))
+                && run.created_at.is_none_or(|created| created >= asked_at)
+        };
+        let found = found.workflow_runs.iter().filter(ours).min_by_key(|run| run.created_at);
+        Ok(found.map(Run::from))
     }
 }

@@ -5,7 +5,7 @@
 
 use super::shapes::{Job, JobStep, Jobs, WorkflowRun, ended_badly};
 use super::{Github, LookupFailed};
-use crate::domain::{Blocker, Failure, Observation, Observed, Run, Site, Step, StepStatus, Timestamp};
+use crate::domain::{Blocker, Failure, Observation, Observed, Run, Site, State, Step, StepStatus, Timestamp};
 
 /// What GitHub's `status` and `conclusion` of a run mean.
 enum Standing {
@@ -38,6 +38,17 @@ fn standing(run: &WorkflowRun, jobs: &[Job]) -> Result<Standing, LookupFailed> {
             );
             return Err(LookupFailed::because(words));
         }
+    })
+}
+
+/// How a run stands of which nothing but itself is known; `None` in words that are new to us.
+pub(super) fn state_of(run: &WorkflowRun) -> Option<State> {
+    Some(match standing(run, &[]).ok()? {
+        Standing::WaitsForApproval | Standing::WaitsForItsGroup | Standing::WaitsForARunner => State::Queued,
+        Standing::Runs => State::Running,
+        Standing::Succeeded => State::Succeeded,
+        Standing::Failed => State::Failed,
+        Standing::Cancelled => State::Cancelled,
     })
 }
 

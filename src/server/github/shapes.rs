@@ -18,6 +18,9 @@ pub(super) struct WorkflowRun {
     pub(super) conclusion: Option<String>,
     pub(super) created_at: Option<Timestamp>,
     pub(super) updated_at: Option<Timestamp>,
+    pub(super) head_branch: Option<String>,
+    /// Who started it at first.
+    pub(super) actor: Option<UserOrTeam>,
     /// Who started this attempt.
     pub(super) triggering_actor: Option<UserOrTeam>,
 }

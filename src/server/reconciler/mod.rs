@@ -89,6 +89,7 @@ impl Reconciler {
         let mut open = self.store.unconcluded(now.as_millis() - WORTH_ASKING_MS).await?;
         self.add_hurried(&mut open, &hurried).await?;
         let due = schedule.due(&open, &hurried, now);
+        self.keep_early(&open, &due, hurried);
         for some in due.chunks(AT_ONCE) {
             let mut asking = JoinSet::new();
             for deploy in some.iter().cloned() {
@@ -117,6 +118,16 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// A hint that came too soon after the last look waits for its time.
+    fn keep_early(&self, open: &[Deploy], due: &[Deploy], mut hurried: HashSet<DeployId>) {
+        let is_in = |deploys: &[Deploy], id: &DeployId| deploys.iter().any(|deploy| deploy.id == *id);
+        hurried.retain(|id| is_in(open, id) && !is_in(due, id));
+        self.hurried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(hurried);
     }
 
     async fn reconcile(&self, mut deploy: Deploy, now: Timestamp) -> Result<Outcome, StoreError> {

@@ -11,6 +11,7 @@ mod health;
 mod intents;
 mod logs;
 mod operators;
+mod outside;
 mod reads;
 mod rows;
 mod sessions;
@@ -22,6 +23,7 @@ pub use changes::{Delivery, Receipt};
 pub use intents::{Intent, Recorded};
 pub use logs::Streamed;
 pub use operators::{Account, Link, NewOperator, Unchanged};
+pub use outside::Workflow;
 pub use sessions::{SessionAges, SessionRow};
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};

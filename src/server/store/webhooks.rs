@@ -30,6 +30,27 @@ impl Store {
         Ok(noted.rows_affected() == 1)
     }
 
+    /// The deploys that are bound to one of these runs, with their re-runs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn deploys_of_runs(&self, run_ids: &[i64]) -> Result<Vec<Deploy>, StoreError> {
+        let (Some(least), Some(most)) = (run_ids.iter().min(), run_ids.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE run_id >= $1 AND run_id <= $2");
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(*least)
+            .bind(*most)
+            .fetch_all(&self.pool)
+            .await?;
+        let read = rows.iter().map(|row| Ok(read_deploy(row)?.deploy));
+        let mut deploys = read.collect::<Result<Vec<Deploy>, StoreError>>()?;
+        deploys.retain(|deploy| deploy.run_id.is_some_and(|id| run_ids.contains(&id)));
+        self.add_reruns(&mut deploys).await?;
+        Ok(deploys)
+    }
+
     /// The deploys that a run can be of: those that it is bound to, and those whose run is not known yet.
     ///
     /// # Errors

@@ -33,11 +33,11 @@ fn BlockedLine(blocker: Blocker, run_url: Option<String>) -> impl IntoView {
     let now = clock::now();
     let said = match blocker {
         Blocker::Approval { environments } => {
-            let review = web_link(run_url, "Review it on GitHub".to_owned());
+            let review = words::web_link(run_url, "Review it on GitHub".to_owned());
             view! { "an approval" {approvals(&environments)} ". " {review} }.into_any()
         }
         Blocker::Concurrency { holder: Some(holder) } => {
-            let run = web_link(holder.url, format!("run {}", holder.run_id));
+            let run = words::web_link(holder.url, format!("run {}", holder.run_id));
             view! { {run} ", which holds the workflow’s concurrency group." }.into_any()
         }
         Blocker::Concurrency { holder: None } => "another run of its concurrency group.".into_any(),
@@ -65,12 +65,4 @@ fn approvals(environments: &[GuardedEnvironment]) -> String {
         format!(" for {}, which {reviewers} may give", environment.name)
     });
     said.collect::<Vec<_>>().join(";")
-}
-
-/// Only web addresses become links: the text comes from outside.
-fn web_link(url: Option<String>, text: String) -> AnyView {
-    match url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) {
-        Some(url) => view! { <a href=url rel="external noreferrer">{text}</a> }.into_any(),
-        None => text.into_any(),
-    }
 }

@@ -1,6 +1,6 @@
 use crate::api::{ApiError, create_deploy};
-use crate::domain::{About, Confirmation, DeployRequest, Site};
-use crate::ui::components::SignInAgain;
+use crate::domain::{About, Confirmation, DeployRequest, OutsideRun, Site};
+use crate::ui::components::{OutsideWarning, SignInAgain};
 use crate::ui::draft::{self, Draft};
 use leptos::ev;
 use leptos::html;
@@ -14,6 +14,8 @@ use leptos::task::spawn_local;
 pub(in crate::ui) fn ConfirmDialog(
     /// The site that is asked about, and the reason as far as it is known; `None` while the dialog is closed.
     target: RwSignal<Option<(Site, String)>>,
+    /// The run from outside that is under way at that site, if one is.
+    outside: Signal<Option<OutsideRun>>,
     /// Whether the session has ended behind the dialog.
     signed_out: ReadSignal<bool>,
     /// Called when a deploy is on record.
@@ -32,7 +34,7 @@ pub(in crate::ui) fn ConfirmDialog(
     let content = move || {
         target
             .get()
-            .map(|(site, reason)| view! { <ConfirmForm site reason target signed_out on_created /> })
+            .map(|(site, reason)| view! { <ConfirmForm site reason target outside signed_out on_created /> })
     };
     view! {
         <dialog
@@ -51,6 +53,7 @@ fn ConfirmForm(
     site: Site,
     reason: String,
     target: RwSignal<Option<(Site, String)>>,
+    outside: Signal<Option<OutsideRun>>,
     signed_out: ReadSignal<bool>,
     on_created: Callback<()>,
 ) -> impl IntoView {
@@ -118,6 +121,7 @@ fn ConfirmForm(
                 <dt>"As"</dt>
                 <dd>{operator}</dd>
             </dl>
+            <OutsideWarning run=Memo::new(move |_| outside.get()) />
             <label class="field">
                 <span>"Type " <code>{slug}</code> " to confirm"</span>
                 <input

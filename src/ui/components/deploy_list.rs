@@ -1,34 +1,55 @@
-use super::{Elapsed, Moment, StateBadge};
-use crate::domain::Deploy;
+use super::{Elapsed, Moment, OutsideLine, StateBadge};
+use crate::domain::{Deploy, DeployPage, OutsideRun};
 use crate::ui::words;
 use leptos::prelude::*;
 
-/// Deploys, newest first: each a line that leads to its record.
+/// What a line of history is about.
+#[derive(Clone)]
+enum Entry {
+    Deploy(Box<Deploy>),
+    Outside(Box<OutsideRun>),
+}
+
+/// A page of history, newest first: deploys, each a line that leads to its record, and runs from outside.
 #[component]
 pub(in crate::ui) fn DeployList(
-    /// The deploys.
+    /// The page.
     #[prop(into)]
-    deploys: Signal<Vec<Deploy>>,
+    page: Signal<DeployPage>,
     /// Whether to name the site on each line.
     with_site: bool,
 ) -> impl IntoView {
     // A line is drawn anew only when its deploy has moved; the others keep their elements.
-    let key = |deploy: &Deploy| {
-        (
-            deploy.id,
-            deploy.state.as_str(),
+    let key = |entry: &Entry| match entry {
+        Entry::Deploy(deploy) => (
+            deploy.id.to_string(),
+            deploy.state,
             deploy.run_id,
             deploy.head_sha.is_some(),
             deploy.reruns.last().map(|rerun| (rerun.attempt, rerun.state)),
-        )
+        ),
+        Entry::Outside(run) => (run.id.to_string(), run.state, Some(run.attempt), false, None),
+    };
+    let line = move |entry: Entry| match entry {
+        Entry::Deploy(deploy) => view! { <DeployLine deploy=*deploy with_site /> }.into_any(),
+        Entry::Outside(run) => view! { <OutsideLine run=*run with_site /> }.into_any(),
     };
     view! {
         <ol class="deploys" class:with-site=with_site>
-            <For each=move || deploys.get() key let:deploy>
-                <DeployLine deploy with_site />
-            </For>
+            <For each=move || entries(page.get()) key children=line />
         </ol>
     }
+}
+
+/// Both in one row, newest first: their ids are of one kind.
+fn entries(page: DeployPage) -> Vec<Entry> {
+    let deploys = page.deploys.into_iter();
+    let deploys = deploys.map(|deploy| (deploy.id.to_string(), Entry::Deploy(Box::new(deploy))));
+    let outside = page.outside.into_iter();
+    let outside = outside.map(|run| (run.id.to_string(), Entry::Outside(Box::new(run))));
+    let mut all: Vec<(String, Entry)> = deploys.chain(outside).collect();
+    all.sort_by(|(a, _), (b, _)| b.cmp(a));
+    all.into_iter().map(|(_, entry)| entry).collect()
 }
 
 #[component]

@@ -1,5 +1,5 @@
 use super::log_view::line_view;
-use super::{Blocked, Elapsed, HealthBadge, Moment, Silence, StateBadge};
+use super::{Blocked, Elapsed, HealthBadge, Moment, OutsideNote, Silence, StateBadge};
 use crate::domain::{About, Deploy, DeployRecord, LogCursor, Site, Tile};
 use crate::ui::{terminal, words};
 use leptos::prelude::*;
@@ -76,6 +76,7 @@ pub(in crate::ui) fn SiteTile(
                 </Show>
             </div>
             <LastDeploy deploy />
+            <OutsideNote tile />
             <Because deploy />
             <Blocked deploy />
             <Silence deploy />

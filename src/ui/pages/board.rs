@@ -51,11 +51,18 @@ fn LiveBoard(board: Board) -> impl IntoView {
         });
         view! { <SiteTile site tile on_deploy live /> }
     };
+    let outside = Signal::derive(move || {
+        let target = target.read();
+        let slug = &target.as_ref()?.0.slug;
+        let board = board.read();
+        let tile = board.tiles.iter().find(|tile| tile.site.slug == *slug)?;
+        tile.outside.clone().filter(|run| run.state.is_active())
+    });
     view! {
         <StaleBanner poll />
         <div class="board" class:is-stale=move || poll.stale_since.get().is_some()>
             <For each=move || board.get().tiles key=|tile| tile.site.slug.clone() children=tiles />
         </div>
-        <ConfirmDialog target signed_out=poll.signed_out on_created=Callback::new(move |()| poll.now()) />
+        <ConfirmDialog target outside signed_out=poll.signed_out on_created=Callback::new(move |()| poll.now()) />
     }
 }

@@ -160,11 +160,7 @@ fn run_link(id: Option<i64>, attempt: Option<i64>, url: Option<String>) -> impl 
         .filter(|attempt| *attempt > 1)
         .map(|attempt| format!(", attempt {attempt}"));
     let name = format!("Run {id}");
-    // Only web addresses become links: the text comes from outside.
-    match url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) {
-        Some(url) => view! { <a href=url rel="external noreferrer">{name}</a> {attempt} }.into_any(),
-        None => view! { {name} {attempt} }.into_any(),
-    }
+    view! { {words::web_link(url, name)} {attempt} }.into_any()
 }
 
 /// The way to the lines before the tail.

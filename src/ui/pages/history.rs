@@ -30,13 +30,13 @@ fn LiveHistory(page: Page, before: Option<String>) -> impl IntoView {
         move || get_history(before.get_value()),
         move |newer| set_page.set(newer),
     );
-    let is_empty = move || page.read().deploys.is_empty();
+    let is_empty = move || page.read().is_empty();
     view! {
         <StaleBanner poll />
         <Show when=is_empty>
             <p class="quiet">"No deploy is on record yet. Press Deploy on a site’s tile."</p>
         </Show>
-        <DeployList deploys=Signal::derive(move || page.get().deploys) with_site=true />
+        <DeployList page with_site=true />
         <Pager path="/deploys".to_owned() next is_older />
     }
 }

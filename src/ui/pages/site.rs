@@ -58,10 +58,10 @@ fn LiveSite(history: SiteHistory, before: Option<String>) -> impl IntoView {
         </dl>
         <h2>"Deploys"</h2>
         <StaleBanner poll />
-        <Show when=move || page.read().deploys.is_empty()>
+        <Show when=move || page.read().is_empty()>
             <p class="quiet">"No deploy of this site is on record yet."</p>
         </Show>
-        <DeployList deploys=Signal::derive(move || page.get().deploys) with_site=false />
+        <DeployList page with_site=false />
         <Pager path=format!("/sites/{}", site.slug) next is_older />
     }
 }

@@ -145,6 +145,11 @@ impl StandIn {
         self.shared.state().runs.clone()
     }
 
+    /// Starts a run as a person does by hand: without the console. Its id.
+    pub fn start_by_hand(&self, repository: &str, workflow: &str, by: &str) -> i64 {
+        self.shared.start_by_hand(repository, workflow, by)
+    }
+
     /// Changes a run, where no one plays it.
     pub fn change_run(&self, id: i64, change: impl FnOnce(&mut Run)) {
         self.shared.state().change_run(id, change);
@@ -191,6 +196,23 @@ impl StandIn {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Starts a run that no dispatch asked for. Its id.
+    fn start_by_hand(self: &Arc<Self>, repository: &str, workflow: &str, by: &str) -> i64 {
+        let dispatch = Dispatch {
+            workflow: workflow.to_owned(),
+            git_ref: "main".to_owned(),
+            inputs: serde_json::Map::new(),
+            api_version: None,
+            return_run_details: false,
+            scenario: if self.play { Scenario::Slow } else { Scenario::Queued },
+        };
+        let run = self.state().start_run(repository, &dispatch);
+        self.state().change_run(run.id, |run| by.clone_into(&mut run.by));
+        let id = run.id;
+        play::begin(self.clone(), run);
+        id
     }
 
     fn console_url(&self) -> String {

@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use std::collections::BTreeSet;
 
-/// The workflows that can be told what to do before they were ever dispatched.
-const KNOWN_WORKFLOWS: [&str; 4] = [
-    "deploy-heroku.yml",
-    "deploy-console.yml",
-    "deploy-customer-docs.yml",
-    "deploy-status-page.yml",
+/// The demo's workflows, with their repositories: they can be told what to do before they were ever dispatched.
+const KNOWN_WORKFLOWS: [(&str, &str); 4] = [
+    ("raxx/api", "deploy-heroku.yml"),
+    ("raxx/console", "deploy-console.yml"),
+    ("raxx/docs", "deploy-customer-docs.yml"),
+    ("raxx/status", "deploy-status-page.yml"),
 ];
 
 const STYLE: &str = "<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;\
@@ -23,7 +23,7 @@ const STYLE: &str = "<style>:root{color-scheme:light dark}body{font:16px/1.5 sys
 /// `/`: choose what happens, and see what happened.
 pub(super) async fn overview(State(ctx): State<Ctx>) -> Html<String> {
     let state = ctx.shared.state();
-    let known = KNOWN_WORKFLOWS.map(str::to_owned).into_iter();
+    let known = KNOWN_WORKFLOWS.iter().map(|(_, workflow)| (*workflow).to_owned());
     let workflows: BTreeSet<String> = known
         .chain(state.dispatches.iter().map(|dispatch| dispatch.workflow.clone()))
         .collect();
@@ -31,6 +31,7 @@ pub(super) async fn overview(State(ctx): State<Ctx>) -> Html<String> {
         .iter()
         .map(|workflow| form(workflow, state.chosen().get(workflow).copied()))
         .collect();
+    let by_hand: String = KNOWN_WORKFLOWS.iter().map(by_hand).collect();
     let runs: String = state.runs.iter().rev().map(|run| run_item(run, &ctx.base)).collect();
     let runs = if runs.is_empty() {
         "<p>None yet.</p>".to_owned()
@@ -41,7 +42,7 @@ pub(super) async fn overview(State(ctx): State<Ctx>) -> Html<String> {
         "Stand-in for GitHub",
         &format!(
             "<p>Nothing here is GitHub. It answers the console as GitHub would, and plays runs with the real action.</p>\
-             <h2>What happens to the next dispatch</h2>{forms}<h2>Runs</h2>{runs}"
+             <h2>What happens to the next dispatch</h2>{forms}<h2>Start a run by hand, without the console</h2>{by_hand}<h2>Runs</h2>{runs}"
         ),
     )
 }
@@ -104,6 +105,13 @@ fn form(workflow: &str, chosen: Option<Scenario>) -> String {
         "<form method=\"post\" action=\"/stand-in/scenario/form\"><input type=\"hidden\" name=\"workflow\" value=\"{name}\">\
          <label>{name}<select name=\"scenario\">\
          <option value=\"\">what the site's inputs order, or succeed</option>{options}</select></label><button>Choose</button></form>"
+    )
+}
+
+fn by_hand((repository, workflow): &(&str, &str)) -> String {
+    format!(
+        "<form method=\"post\" action=\"/stand-in/by-hand\"><input type=\"hidden\" name=\"repository\" value=\"{repository}\">\
+         <input type=\"hidden\" name=\"workflow\" value=\"{workflow}\"><button>{workflow} of {repository}</button></form>"
     )
 }
 

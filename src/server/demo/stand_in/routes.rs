@@ -43,6 +43,7 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         .route("/stand-in/dispatches", get(dispatches))
         .route("/stand-in/scenario", post(choose_scenario))
         .route("/stand-in/scenario/form", post(choose_scenario_by_form))
+        .route("/stand-in/by-hand", post(start_by_hand))
         .route("/stand-in/health", post(choose_health))
         .route("/stand-in/approve/{id}", post(runs::approve))
         .route("/stand-in/run-again/{id}", post(runs::run_again))
@@ -210,6 +211,18 @@ async fn choose_scenario_by_form(State(ctx): State<Ctx>, Form(choice): Form<Choi
         chosen if chosen.status().is_success() => Redirect::to("/").into_response(),
         refused => refused,
     }
+}
+
+#[derive(Deserialize)]
+struct ByHand {
+    repository: String,
+    workflow: String,
+}
+
+/// As `gh workflow run` would: without the console.
+async fn start_by_hand(State(ctx): State<Ctx>, Form(wish): Form<ByHand>) -> Redirect {
+    ctx.shared.start_by_hand(&wish.repository, &wish.workflow, "octocat");
+    Redirect::to("/")
 }
 
 #[derive(Deserialize)]

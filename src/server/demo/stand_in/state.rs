@@ -209,6 +209,11 @@ impl Run {
         self.annotations.extend(note.map(str::to_owned));
     }
 
+    /// Who started it at first.
+    fn first_by(&self) -> &str {
+        self.earlier.first().map_or(&self.by, |first| &first.by)
+    }
+
     /// Runs it again: a new attempt, that begins from the start.
     pub fn run_again(&mut self, by: &str) {
         let mut ended = self.clone();
@@ -267,6 +272,7 @@ impl Run {
             "conclusion": self.conclusion,
             "run_number": self.id - FIRST_RUN + 1,
             "run_attempt": self.attempt,
+            "actor": person(self.first_by()),
             "triggering_actor": person(&self.by),
             "head_branch": self.git_ref,
             "head_sha": HEAD_SHA,

@@ -1,0 +1,122 @@
+//! Runs that were started outside the console.
+
+use super::rows::{parse, unreadable};
+use super::{Store, StoreError};
+use crate::domain::{DeployId, OutsideRun, State, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+const TABLE: &str = "console_outside_runs";
+const COLUMNS: &str = "run_id, id, repository, workflow, state, attempt, started_by, git_ref, head_sha, run_url, \
+     started_at, changed_at";
+/// A run that a deploy turned out to be bound to is ours after all.
+const NOT_OURS: &str = "run_id NOT IN (SELECT run_id FROM console_deploys WHERE run_id IS NOT NULL)";
+
+/// A workflow: repository, in lower case, and file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Workflow {
+    /// `owner/name`, in lower case.
+    pub repository: String,
+    /// The file's name.
+    pub file: String,
+}
+
+impl Store {
+    /// Writes down how a run stands that was started outside the console.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn record_outside(&self, run: &OutsideRun) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO console_outside_runs (run_id, id, repository, workflow, state, active, attempt, started_by, \
+             git_ref, head_sha, run_url, started_at, changed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             ON CONFLICT (run_id) DO UPDATE SET state = $5, active = $6, attempt = $7, started_by = $8, changed_at = $13",
+        )
+        .bind(run.run_id)
+        .bind(run.id.to_string())
+        .bind(run.repository.as_str())
+        .bind(run.workflow.as_str())
+        .bind(run.state.as_str())
+        .bind(i64::from(run.state.is_active()))
+        .bind(run.attempt)
+        .bind(run.started_by.as_deref())
+        .bind(run.git_ref.as_deref())
+        .bind(run.head_sha.as_deref())
+        .bind(run.run_url.as_deref())
+        .bind(run.started_at.as_millis())
+        .bind(run.changed_at.as_millis())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets a run that GitHub has no more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_outside(&self, run_id: i64) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM console_outside_runs WHERE run_id = $1")
+            .bind(run_id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Of each workflow the newest run from outside, and every one that is active. Oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn outside_on_board(&self) -> Result<Vec<OutsideRun>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM console_outside_runs WHERE {NOT_OURS} AND (active = 1 OR id IN \
+             (SELECT MAX(id) FROM console_outside_runs WHERE {NOT_OURS} GROUP BY repository, workflow)) ORDER BY id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// At most `most` runs from outside that were started before `before`, newest first; of one workflow, or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn outside_history(
+        &self,
+        workflow: Option<&Workflow>,
+        before: Option<DeployId>,
+        most: i64,
+    ) -> Result<Vec<OutsideRun>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM console_outside_runs WHERE {NOT_OURS} \
+             AND (CAST($1 AS TEXT) IS NULL OR (repository = $1 AND workflow = $2)) \
+             AND (CAST($3 AS TEXT) IS NULL OR id < $3) ORDER BY id DESC LIMIT $4"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(workflow.map(|workflow| workflow.repository.as_str()))
+            .bind(workflow.map(|workflow| workflow.file.as_str()))
+            .bind(before.map(|id| id.to_string()))
+            .bind(most)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &AnyRow) -> Result<OutsideRun, StoreError> {
+    let state: String = row.try_get("state")?;
+    Ok(OutsideRun {
+        id: parse(TABLE, &row.try_get::<String, _>("id")?)?,
+        run_id: row.try_get("run_id")?,
+        attempt: row.try_get("attempt")?,
+        repository: row.try_get("repository")?,
+        workflow: row.try_get("workflow")?,
+        sites: Vec::new(),
+        state: State::from_word(&state).ok_or_else(|| unreadable(TABLE, &state))?,
+        started_by: row.try_get("started_by")?,
+        git_ref: row.try_get("git_ref")?,
+        head_sha: row.try_get("head_sha")?,
+        run_url: row.try_get("run_url")?,
+        started_at: Timestamp::from_millis(row.try_get("started_at")?),
+        changed_at: Timestamp::from_millis(row.try_get("changed_at")?),
+    })
+}
