@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use raxx_console::server::commands::{self, AuditCommand, OperatorCommand, TokenCommand};
 use raxx_console::server::config::Config;
 use raxx_console::server::demo::{self, DemoOptions};
+use raxx_console::server::doctor;
 use raxx_console::server::run::{self, StartError};
 use raxx_console::server::signature::Secret;
 use raxx_console::server::telemetry;
@@ -25,6 +26,8 @@ enum Command {
     Serve,
     /// Serve a demo: four sites, and a stand-in for GitHub on loopback.
     Demo(DemoArgs),
+    /// Look whether deploys would work, and say how to mend what is in their way. Exit code 1 for warnings, 2 for errors.
+    Doctor(DoctorArgs),
     /// Print a new secret for `CONSOLE_CALLBACK_SECRET`.
     Secret,
     /// Say who may come in. The server may run meanwhile.
@@ -66,11 +69,24 @@ struct DemoArgs {
     github_url: Option<String>,
 }
 
+#[derive(Args)]
+struct DoctorArgs {
+    /// The slug of the one site to look at; every site unless given.
+    site: Option<String>,
+    /// Also send the running console a signed callback, which leaves no trace.
+    #[arg(long)]
+    callback: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         None | Some(Command::Serve) => serve().await,
         Some(Command::Demo(args)) => demo(args).await,
+        Some(Command::Doctor(args)) => return doctor(args).await,
         Some(Command::Secret) => secret(),
         Some(Command::Operator(command)) => commands::operator(command).await,
         Some(Command::Token(command)) => commands::token(command).await,
@@ -123,6 +139,20 @@ async fn demo(args: DemoArgs) -> Result<(), StartError> {
     run::asked_to_stop().await?;
     demo.stop().await;
     Ok(())
+}
+
+async fn doctor(args: DoctorArgs) -> ExitCode {
+    let options = doctor::Options {
+        site: args.site,
+        callback: args.callback,
+    };
+    let report = doctor::run(&options, &|name| std::env::var(name).ok()).await;
+    if args.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{report}");
+    }
+    ExitCode::from(report.exit_code())
 }
 
 fn secret() -> Result<(), StartError> {

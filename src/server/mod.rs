@@ -10,6 +10,7 @@ pub mod demo;
 pub mod deploys;
 pub mod digest;
 pub mod dispatcher;
+pub mod doctor;
 pub mod error;
 pub mod github;
 pub mod health;

@@ -127,6 +127,26 @@ fn the_store_alone_speaks_sql_and_calls_nobody() {
 }
 
 #[test]
+fn the_doctor_starts_nothing() {
+    let rooms = ["server/doctor", "server/github/inspecting.rs"];
+    let calls = [".post(", ".put(", ".patch(", ".delete(", ".dispatch(", "/dispatches"];
+    let found = rooms
+        .into_iter()
+        .flat_map(|room| lines(room, |code| calls.iter().any(|call| code.contains(call))));
+    none(
+        // Its one POST goes to the console itself.
+        found.filter(|line| !line.contains("/doctor/callback.rs:")).collect(),
+        "the doctor only looks",
+    );
+    none(
+        lines("server/doctor/workflow", |code| {
+            code.contains("server::github") || code.contains("async ")
+        }),
+        "what a workflow says is judged without asking anybody",
+    );
+}
+
+#[test]
 fn cfg_stays_in_lib() {
     let found = lines("", |code| {
         code.contains("cfg(feature") || code.contains("cfg_attr(feature")

@@ -1,54 +1,12 @@
 //! A GitHub App instead of a token: it proves who it is, borrows a token for one repository, and says what it lacks.
 
+use crate::support::app::{ID, KEYS, known, public_key};
 use crate::support::{SITES, TestConsole, config_with, secrets::keep_secret, stand_in};
 use raxx_console::server::demo::stand_in::{KnownApp, Scenario, StandIn};
 use raxx_console::server::github::{AppKey, Identity};
-use ring::signature::{KeyPair, RsaKeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::process::Command;
-use std::sync::LazyLock;
 use std::time::Duration;
-
-const ID: &str = "123456";
-
-/// A key as GitHub gives it (PKCS #1), and as others write it (PKCS #8).
-static KEYS: LazyLock<[String; 2]> = LazyLock::new(|| [openssl(&["-traditional"]), openssl(&[])]);
-
-fn openssl(options: &[&str]) -> String {
-    let mut command = Command::new("openssl");
-    let output = command.arg("genrsa").args(options).arg("2048").output().unwrap();
-    assert!(output.status.success(), "openssl genrsa");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn public_key(pem: &str) -> Vec<u8> {
-    let pair = match PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap() {
-        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
-        key => RsaKeyPair::from_pkcs8(key.secret_der()),
-    };
-    pair.unwrap().public_key().as_ref().to_vec()
-}
-
-/// The App as GitHub knows it, all well.
-fn known(pem: &str) -> KnownApp {
-    let granted = [
-        ("actions", "write"),
-        ("checks", "write"),
-        ("contents", "read"),
-        ("metadata", "read"),
-    ];
-    KnownApp {
-        id: ID.to_owned(),
-        public_key: public_key(pem),
-        repository: "raxx/docs".to_owned(),
-        permissions: granted.map(|(name, level)| (name.to_owned(), level.to_owned())).into(),
-        tokens_live: Duration::from_hours(1),
-        suspended: false,
-    }
-}
 
 /// A console that speaks as the App with this key, to a GitHub that knows `app`.
 async fn console(pem: &str, app: KnownApp) -> TestConsole {

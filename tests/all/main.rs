@@ -13,6 +13,7 @@ mod callback;
 mod crash;
 mod create;
 mod dispatch;
+mod doctor;
 mod domain;
 mod github_app;
 mod intervene;

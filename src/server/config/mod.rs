@@ -4,8 +4,10 @@
 //! the path of a file that holds it. What is wrong is said in one line: what, where, and how to mend it.
 
 mod file;
+mod survey;
 
 pub use file::{ConsoleFile, Provider, parse_file, read_file};
+pub use survey::Survey;
 
 use super::github;
 use super::signature::{Keys, Secret};
@@ -104,20 +106,11 @@ impl Config {
     /// # Errors
     /// As [`Self::from_env`].
     pub fn read(variables: Variables<'_>) -> Result<Self, ConfigError> {
-        let current = required_secret(
-            variables,
-            "CONSOLE_CALLBACK_SECRET",
-            "`raxx-console secret` prints a new one",
-        )?;
-        let previous = secret(variables, "CONSOLE_CALLBACK_SECRET_PREVIOUS")?;
         let keys = Keys {
-            current: signing_secret("CONSOLE_CALLBACK_SECRET", &current)?,
-            previous: previous
-                .map(|text| signing_secret("CONSOLE_CALLBACK_SECRET_PREVIOUS", &text))
-                .transpose()?,
+            current: current_secret(variables)?,
+            previous: previous_secret(variables)?,
         };
         let identity = identity(variables)?;
-        let api_url = set(variables, "GITHUB_API_URL").unwrap_or_else(|| PUBLIC_GITHUB.to_owned());
         let Place {
             database_url,
             addr,
@@ -132,8 +125,8 @@ impl Config {
             keys,
             webhook_secret: webhook_secret(variables)?,
             github: github::Options {
-                api_url: web_address("GITHUB_API_URL", &api_url)?,
-                api_version: set(variables, "GITHUB_API_VERSION").unwrap_or_else(|| GITHUB_VERSION.to_owned()),
+                api_url: api_url(variables)?,
+                api_version: api_version(variables),
                 identity,
             },
             sites: file.sites,
@@ -170,14 +163,26 @@ impl Place {
 
     fn read(variables: Variables<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
-            database_url: set(variables, "DATABASE_URL").unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+            database_url: database_url(variables),
             addr: addr(variables)?,
-            public_url: set(variables, "CONSOLE_URL")
-                .map(|url| web_address("CONSOLE_URL", &url))
-                .transpose()?,
-            file: PathBuf::from(set(variables, "CONSOLE_CONFIG").unwrap_or_else(|| DEFAULT_FILE.to_owned())),
+            public_url: public_url(variables)?,
+            file: file_path(variables),
         })
     }
+}
+
+fn database_url(variables: Variables<'_>) -> String {
+    set(variables, "DATABASE_URL").unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
+}
+
+fn public_url(variables: Variables<'_>) -> Result<Option<String>, ConfigError> {
+    set(variables, "CONSOLE_URL")
+        .map(|url| web_address("CONSOLE_URL", &url))
+        .transpose()
+}
+
+fn file_path(variables: Variables<'_>) -> PathBuf {
+    PathBuf::from(set(variables, "CONSOLE_CONFIG").unwrap_or_else(|| DEFAULT_FILE.to_owned()))
 }
 
 /// A variable that is set and not empty.
@@ -257,6 +262,27 @@ fn webhook_secret(variables: Variables<'_>) -> Result<Option<WebhookSecret>, Con
         return Err(ConfigError::new(line));
     }
     Ok(Some(WebhookSecret::new(text.into())))
+}
+
+fn current_secret(variables: Variables<'_>) -> Result<Secret, ConfigError> {
+    let name = "CONSOLE_CALLBACK_SECRET";
+    let text = required_secret(variables, name, "`raxx-console secret` prints a new one")?;
+    signing_secret(name, &text)
+}
+
+fn previous_secret(variables: Variables<'_>) -> Result<Option<Secret>, ConfigError> {
+    let name = "CONSOLE_CALLBACK_SECRET_PREVIOUS";
+    let text = secret(variables, name)?;
+    text.map(|text| signing_secret(name, &text)).transpose()
+}
+
+fn api_url(variables: Variables<'_>) -> Result<String, ConfigError> {
+    let url = set(variables, "GITHUB_API_URL").unwrap_or_else(|| PUBLIC_GITHUB.to_owned());
+    web_address("GITHUB_API_URL", &url)
+}
+
+fn api_version(variables: Variables<'_>) -> String {
+    set(variables, "GITHUB_API_VERSION").unwrap_or_else(|| GITHUB_VERSION.to_owned())
 }
 
 fn signing_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {

@@ -146,6 +146,11 @@ impl App {
         Ok(header)
     }
 
+    /// `Authorization` for what is about no repository.
+    pub(super) fn as_itself(&self) -> Result<HeaderValue, LookupFailed> {
+        bearer(&self.key.jwt(clock::now())?).ok_or_else(|| LookupFailed::because("the App's id is no header"))
+    }
+
     /// The token at hand was refused: the next request borrows another.
     pub(super) fn forget(&self, repository: &str) {
         for token in lock(&self.of(repository).tokens).iter_mut() {
@@ -221,9 +226,8 @@ impl App {
     /// Asks as the App itself, not for a repository.
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder, not_there: &str) -> Result<T, LookupFailed> {
         let now = clock::now();
-        let jwt = bearer(&self.key.jwt(now)?).ok_or_else(|| LookupFailed::because("the App's id is no header"))?;
         let sent = request
-            .header(reqwest::header::AUTHORIZATION, jwt)
+            .header(reqwest::header::AUTHORIZATION, self.as_itself()?)
             .header(ACCEPT, super::MEDIA_TYPE)
             .header(super::VERSION_HEADER, self.version.clone())
             .send()

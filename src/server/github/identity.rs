@@ -44,14 +44,22 @@ impl Authority {
         })
     }
 
-    /// `Authorization` for a path of the API, `/repos/OWNER/NAME/…`.
+    /// Whether it is an App's.
+    pub(super) const fn is_app(&self) -> bool {
+        matches!(self, Self::App(_))
+    }
+
+    /// `Authorization` for a path of the API: `/repos/OWNER/NAME/…`, or one that is about no repository.
     ///
     /// # Errors
     /// [`LookupFailed`] when GitHub lends the App no token for that repository.
     pub(super) async fn header(&self, path: &str) -> Result<HeaderValue, LookupFailed> {
         match self {
             Self::Token { header, .. } => Ok(header.clone()),
-            Self::App(app) => app.header(repository(path)).await,
+            Self::App(app) => match repository(path) {
+                "" => app.as_itself(),
+                repository => app.header(repository).await,
+            },
         }
     }
 
@@ -101,5 +109,6 @@ mod tests {
     fn a_path_names_its_repository() {
         assert_eq!(repository("/repos/raxx/docs/actions/runs/1"), "raxx/docs");
         assert_eq!(repository("/repos/raxx/docs"), "raxx/docs");
+        assert_eq!(repository("/app"), "");
     }
 }

@@ -12,7 +12,9 @@ mod app;
 mod blocking;
 mod budget;
 mod cancelling;
+mod greeting;
 mod identity;
+mod inspecting;
 mod listing;
 mod logs;
 mod observing;
@@ -22,7 +24,9 @@ mod shapes;
 
 pub use app::{AppKey, UnusableKey};
 pub use cancelling::NotCancelled;
+pub use greeting::Greeting;
 pub use identity::Identity;
+pub use inspecting::{Kind, NotRead, Place, Repository};
 pub use listing::Listed;
 pub use observing::Seen;
 

@@ -147,7 +147,7 @@ impl Github {
         })
     }
 
-    fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, LookupFailed> {
+    pub(super) fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, LookupFailed> {
         let text = format!("{}{path}", self.options.api_url);
         let url = if query.is_empty() {
             Url::parse(&text)

@@ -15,6 +15,7 @@ mod outside;
 mod reads;
 mod rows;
 mod sessions;
+mod standing;
 mod tokens;
 mod webhooks;
 
@@ -25,6 +26,7 @@ pub use logs::Streamed;
 pub use operators::{Account, Link, NewOperator, Unchanged};
 pub use outside::Workflow;
 pub use sessions::{SessionAges, SessionRow};
+pub use standing::Standing;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;

@@ -1,5 +1,6 @@
 //! What the tests share: a console of their own, and how to speak to it.
 
+pub(crate) mod app;
 pub(crate) mod hook_listener;
 pub(crate) mod people;
 pub(crate) mod provider;

@@ -66,8 +66,16 @@ struct Wish {
 
 pub(super) fn routes() -> Router<Ctx> {
     Router::new()
+        .route("/app", get(read))
         .route("/repos/{owner}/{repo}/installation", get(installation))
         .route("/app/installations/{id}/access_tokens", post(lend))
+}
+
+async fn read(State(ctx): State<Ctx>, headers: HeaderMap) -> Response {
+    let Some(app) = introduced(&ctx, &headers) else {
+        return stranger();
+    };
+    Json(json!({ "id": 1, "slug": "console", "name": "Console", "permissions": app.permissions })).into_response()
 }
 
 async fn installation(

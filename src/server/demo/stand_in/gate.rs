@@ -2,6 +2,7 @@
 
 use super::app::is_authorized;
 use super::connection::Cut;
+use super::repositories;
 use super::routes::{Ctx, refusal, text};
 use crate::server::clock;
 use axum::body::{Body, to_bytes};
@@ -53,10 +54,12 @@ pub(super) async fn gate(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let known = text(request.headers(), "if-none-match");
     let fault = ctx.shared.state().fault.filter(|_| method == Method::GET);
+    let ordered = ctx.shared.state().set_up.refusal(&path);
     let response = if is_authorized(&ctx, &path, request.headers()) {
-        match fault {
-            Some(fault) => faulty(fault, &cut, request, next).await,
-            None => next.run(request).await,
+        match (ordered, fault) {
+            (Some(ordered), _) => ordered,
+            (None, Some(fault)) => faulty(fault, &cut, request, next).await,
+            (None, None) => next.run(request).await,
         }
     } else {
         refusal(StatusCode::UNAUTHORIZED, "Bad credentials")
@@ -71,7 +74,9 @@ pub(super) async fn gate(
         path,
         status: response.status().as_u16(),
     };
-    let used = ctx.shared.state().remember(asked, MOST_ASKED);
+    let mut state = ctx.shared.state();
+    let used = state.remember(asked, MOST_ASKED);
+    let response = repositories::with_identity(response, &state.set_up);
     with_limit(response, LIMIT.saturating_sub(used))
 }
 

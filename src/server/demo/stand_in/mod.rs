@@ -9,6 +9,7 @@ mod gate;
 mod pages;
 mod plan;
 mod play;
+mod repositories;
 mod routes;
 mod runs;
 mod scenario;
@@ -16,6 +17,7 @@ mod state;
 
 pub use app::{KnownApp, Lent};
 pub use gate::{Asked, Fault};
+pub use repositories::SetUp;
 pub use scenario::{Scenario, UnknownScenario};
 pub use state::{Dispatch, Run, RunStep};
 
@@ -185,6 +187,18 @@ impl StandIn {
     /// The last requests to GitHub's own routes, oldest first.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.state().asked.iter().cloned().collect()
+    }
+
+    /// Changes how its repositories are set up, and what it says of tokens and of the time.
+    pub fn set_up(&self, change: impl FnOnce(&mut SetUp)) {
+        change(&mut self.shared.state().set_up);
+    }
+
+    /// Puts a workflow into a repository, on every branch, in place of the one that is there.
+    pub fn put_workflow(&self, repository: &str, file: &str, text: &str) {
+        self.set_up(|set_up| {
+            set_up.files.insert(format!("{repository}/{file}"), text.to_owned());
+        });
     }
 
     /// Lets every dispatch that is held go on.

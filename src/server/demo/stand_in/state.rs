@@ -3,6 +3,7 @@
 use super::Scenario;
 use super::app::{KnownApp, Lent};
 use super::gate::{Asked, Fault};
+use super::repositories::SetUp;
 use crate::domain::Timestamp;
 use crate::server::clock;
 use serde::Serialize;
@@ -17,7 +18,7 @@ const JOB_IDS: i64 = 1_000_000;
 /// Whose token the console has.
 const ITSELF: &str = "raxx-console";
 /// Every branch of the stand-in's repositories stands at this commit.
-const HEAD_SHA: &str = "9f2c4e7a1b3d5f60718293a4b5c6d7e8f9012345";
+pub(super) const HEAD_SHA: &str = "9f2c4e7a1b3d5f60718293a4b5c6d7e8f9012345";
 
 /// One request to dispatch, as it arrived.
 #[derive(Debug, Clone, Serialize)]
@@ -101,6 +102,7 @@ pub(super) struct State {
     pub(super) asked: VecDeque<Asked>,
     pub(super) app: Option<KnownApp>,
     pub(super) lent: Vec<Lent>,
+    pub(super) set_up: SetUp,
     next_run: i64,
     chosen: HashMap<String, Scenario>,
     default: Scenario,
@@ -116,6 +118,7 @@ impl State {
             asked: VecDeque::new(),
             app: None,
             lent: Vec::new(),
+            set_up: SetUp::default(),
             next_run: FIRST_RUN,
             chosen: HashMap::new(),
             default,
