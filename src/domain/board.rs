@@ -1,4 +1,4 @@
-use super::{Actor, Deploy, LogTail, OutsideRun, Site, State, Timestamp};
+use super::{Actor, Deploy, GithubDeployment, LogTail, OutsideRun, Site, State, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The whole board: what the first page shows, in one answer.
@@ -71,6 +71,9 @@ pub struct DeployRecord {
     pub timeline: Vec<TimelineEntry>,
     /// A piece of its log.
     pub log: LogTail,
+    /// What GitHub was told of it as a deployment, where its site wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github_deployment: Option<GithubDeployment>,
 }
 
 /// One transition: who or what moved a deploy, when, and what it said.

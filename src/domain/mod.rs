@@ -10,6 +10,7 @@ mod confirmation;
 mod deploy;
 mod exchange;
 pub mod gaps;
+mod github_deployment;
 mod log;
 mod observation;
 mod operator;
@@ -29,6 +30,7 @@ pub use exchange::{
     About, Account, CancelRequest, DeployRequest, Gate, NewToken, OneTimeLink, OverrideRequest, ReportAnswer,
     ReportResult, SiteHistory,
 };
+pub use github_deployment::{DeploymentState, GithubDeployment};
 pub use log::{
     InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail, SENDER_GAP, without_escapes,
 };

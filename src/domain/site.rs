@@ -84,6 +84,9 @@ pub struct Site {
     pub silent_after_ms: i64,
     /// Milliseconds after which an operator may close a `dispatch_unknown` that has no run.
     pub grace_ms: i64,
+    /// Whether its deploys are told to GitHub as deployments. The server's alone.
+    #[serde(skip)]
+    pub github_deployments: bool,
 }
 
 impl Site {

@@ -249,15 +249,17 @@ fn unknown_attempt(Attempt { deploy, number }: Attempt) -> Refusal {
 
 async fn record(store: &Store, deploy: Deploy, log: LogTail) -> Result<DeployRecord, Refusal> {
     let timeline = store.timeline(deploy.attempt()).await?;
+    let github_deployment = store.github_deployment(deploy.id).await?;
     Ok(DeployRecord {
         active: deploy.is_active(),
         timeline,
         log,
+        github_deployment,
         deploy,
     })
 }
 
-/// What a tile needs of a deploy: the log's end while it is active, and no timeline.
+/// What a tile needs of a deploy: the log's end while it is active, and no more of its story.
 async fn tile_record(store: &Store, deploy: Deploy) -> Result<DeployRecord, Refusal> {
     let active = deploy.is_active();
     let log = if active {
@@ -269,6 +271,7 @@ async fn tile_record(store: &Store, deploy: Deploy) -> Result<DeployRecord, Refu
         active,
         timeline: Vec::new(),
         log,
+        github_deployment: None,
         deploy,
     })
 }

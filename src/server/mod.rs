@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod deployments;
 pub mod deploys;
 pub mod digest;
 pub mod dispatcher;

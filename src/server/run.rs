@@ -5,6 +5,7 @@ use super::auth::people;
 use super::auth::provider::ProviderDoor;
 use super::auth::session::Sessions;
 use super::config::{Config, ConfigError};
+use super::deployments::Deployments;
 use super::dispatcher::Dispatcher;
 use super::github::Github;
 use super::mask::Mask;
@@ -58,6 +59,7 @@ pub struct Running {
     store: Store,
     reconciler: Reconciler,
     outside: OutsideWatch,
+    deployments: Deployments,
     stop: CancellationToken,
     work: TaskTracker,
 }
@@ -78,7 +80,11 @@ pub async fn open_store(url: &str) -> Result<Store, StartError> {
 /// # Errors
 /// [`StartError`]; then nothing is left running.
 pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, StartError> {
-    let github = Github::new(config.github.clone())
+    let mut options = config.github.clone();
+    if config.sites.iter().any(|site| site.github_deployments) {
+        options.identity.want_deployments();
+    }
+    let github = Github::new(options)
         .map_err(|error| ConfigError::new(format!("GITHUB_DISPATCH_TOKEN, GITHUB_API_VERSION: {error}")))?;
     let store = open_store(&config.database_url).await?;
     let listen = |error| StartError::Listen {
@@ -105,6 +111,8 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         stop.clone(),
     ));
     let base_url = config.public_url.unwrap_or_else(|| format!("http://{addr}"));
+    let deployments = Deployments::new(store.clone(), github.clone(), &config.sites, &base_url);
+    work.spawn(deployments.clone().run(stop.clone()));
     let provider = config
         .provider
         .map(|provider| ProviderDoor::new(provider, config.provider_secret, &base_url))
@@ -152,6 +160,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         store,
         reconciler,
         outside,
+        deployments,
         stop,
         work,
     })
@@ -181,6 +190,11 @@ impl Running {
     /// What watches for runs from outside; a test steps it through time.
     pub fn outside(&self) -> &OutsideWatch {
         &self.outside
+    }
+
+    /// What tells GitHub of deployments; a test steps it through time.
+    pub fn deployments(&self) -> &Deployments {
+        &self.deployments
     }
 
     /// Finishes what is under way, and stops.

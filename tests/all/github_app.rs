@@ -10,9 +10,13 @@ use std::time::Duration;
 
 /// A console that speaks as the App with this key, to a GitHub that knows `app`.
 async fn console(pem: &str, app: KnownApp) -> TestConsole {
+    console_with(pem, app, SITES).await
+}
+
+async fn console_with(pem: &str, app: KnownApp, file: &str) -> TestConsole {
     let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
     github.know_app(app);
-    let mut config = config_with(&data, &github.url(), SITES);
+    let mut config = config_with(&data, &github.url(), file);
     config.github.identity = Identity::App(AppKey::new(ID.to_owned(), &pem.into()).unwrap());
     for line in pem.lines().filter(|line| !line.starts_with("-----")) {
         keep_secret(line);
@@ -132,6 +136,28 @@ async fn without_the_permission_to_read_checks_it_deploys_all_the_same() {
     let console = console(pem, least).await;
     console.bound("docs").await;
     assert_eq!(console.github.lent()[0].permissions.len(), 1);
+}
+
+#[tokio::test]
+async fn it_writes_deployments_where_a_site_wants_that_and_says_when_it_may_not() {
+    let pem = &KEYS[0];
+    let file = SITES.replace("workflow =", "github_deployments = true\nworkflow =");
+    let mut app = known(pem);
+    let console = console_with(pem, app.clone(), &file).await;
+    let id = console.bound("docs").await.deploy;
+    let later = raxx_console::server::clock::now().plus_millis(30_000);
+    console.running.deployments().step(later).await.unwrap();
+    let problem = console.read(id).await["github_deployment"]["problem"].to_string();
+    assert!(
+        problem.contains("the App of GITHUB_APP_ID the permission `deployments: write`"),
+        "{problem}"
+    );
+    app.permissions.insert("deployments".to_owned(), "write".to_owned());
+    let console = console_with(pem, app, &file).await;
+    console.bound("docs").await;
+    console.running.deployments().step(later).await.unwrap();
+    assert_eq!(console.github.deployments().len(), 1);
+    assert_eq!(console.github.lent()[0].permissions["deployments"], "write");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod audit;
 mod callback;
 mod crash;
 mod create;
+mod deployments;
 mod dispatch;
 mod doctor;
 mod domain;

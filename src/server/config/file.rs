@@ -236,6 +236,8 @@ struct DeclaredSite {
     silent_after: String,
     #[serde(default = "two_minutes")]
     grace: String,
+    #[serde(default)]
+    github_deployments: bool,
 }
 
 fn main_branch() -> String {
@@ -297,6 +299,7 @@ impl DeclaredSite {
             deployers: self.deployers,
             silent_after_ms,
             grace_ms,
+            github_deployments: self.github_deployments,
         })
     }
 }

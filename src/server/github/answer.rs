@@ -113,7 +113,7 @@ pub(in crate::server) fn chain(error: &reqwest::Error) -> String {
 
 /// 4xx says no; 408 and 429 say "not now" and may come from something in between. 3xx says "elsewhere",
 /// which we do not follow: a dispatch must go where the operator was told it goes.
-fn is_refusal(status: StatusCode) -> bool {
+pub(super) fn is_refusal(status: StatusCode) -> bool {
     let undecided = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
     (status.is_client_error() && !undecided) || status.is_redirection()
 }

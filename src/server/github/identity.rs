@@ -17,6 +17,15 @@ pub enum Identity {
     App(AppKey),
 }
 
+impl Identity {
+    /// Wants to write deployments as well. A token's permissions are what they are.
+    pub fn want_deployments(&mut self) {
+        if let Self::App(key) = self {
+            key.also.push(("deployments", "write"));
+        }
+    }
+}
+
 /// An [`Identity`] at work.
 #[derive(Clone)]
 pub(super) enum Authority {

@@ -12,6 +12,7 @@ mod app;
 mod blocking;
 mod budget;
 mod cancelling;
+mod deploying;
 mod greeting;
 mod identity;
 mod inspecting;
@@ -24,6 +25,7 @@ mod shapes;
 
 pub use app::{AppKey, UnusableKey};
 pub use cancelling::NotCancelled;
+pub use deploying::{NotTold, Status};
 pub use greeting::Greeting;
 pub use identity::Identity;
 pub use inspecting::{Kind, NotRead, Place, Repository};

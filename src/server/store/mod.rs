@@ -7,6 +7,7 @@
 mod attempts;
 mod audit;
 mod changes;
+mod deployments;
 mod health;
 mod intents;
 mod logs;
@@ -21,6 +22,7 @@ mod webhooks;
 
 pub use audit::AuditEntry;
 pub use changes::{Delivery, Receipt};
+pub use deployments::{Followed, Setback};
 pub use intents::{Intent, Recorded};
 pub use logs::Streamed;
 pub use operators::{Account, Link, NewOperator, Unchanged};

@@ -1,6 +1,6 @@
 use super::when_loaded;
 use crate::api::{ApiError, get_deploy};
-use crate::domain::{Attempt, Deploy, DeployRecord, LogTail};
+use crate::domain::{Attempt, Deploy, DeployRecord, GithubDeployment, LogTail};
 use crate::ui::components::{
     Attempts, Blocked, CancelDeploy, CloseByHand, Elapsed, LogView, LogWindow, Moment, Silence, StaleBanner,
     StateBadge, Steps, Timeline,
@@ -32,10 +32,14 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
     let window = LogWindow::new(&record.log);
     let (timeline, set_timeline) = signal(record.timeline);
     let (deploy, set_deploy) = signal(record.deploy);
+    let (on_github, set_on_github) = signal(record.github_deployment);
     let take = move |newer: DeployRecord| {
         window.append(&newer.log);
         if *timeline.read_untracked() != newer.timeline {
             set_timeline.set(newer.timeline);
+        }
+        if *on_github.read_untracked() != newer.github_deployment {
+            set_on_github.set(newer.github_deployment);
         }
         if *deploy.read_untracked() != newer.deploy {
             set_deploy.set(newer.deploy);
@@ -79,6 +83,7 @@ fn LiveRecord(record: DeployRecord) -> impl IntoView {
             <section class="card record-facts" aria-labelledby="facts-title">
                 <h2 id="facts-title">"The record"</h2>
                 <Facts deploy />
+                <NotOnGithub told=on_github />
             </section>
             <section class="card record-timeline" aria-labelledby="timeline-title">
                 <h2 id="timeline-title">"Timeline"</h2>
@@ -150,6 +155,15 @@ fn Facts(#[prop(into)] deploy: Signal<Deploy>) -> impl IntoView {
         }
     };
     view! { {rows} }
+}
+
+/// Why GitHub does not show it as a deployment, or shows it as it was before.
+#[component]
+fn NotOnGithub(#[prop(into)] told: Signal<Option<GithubDeployment>>) -> impl IntoView {
+    move || {
+        let problem = told.get().and_then(|told| told.problem)?;
+        Some(view! { <p class="verdict tone-attention">"Not up to date as a deployment on GitHub: " {problem}</p> })
+    }
 }
 
 fn run_link(id: Option<i64>, attempt: Option<i64>, url: Option<String>) -> impl IntoView {

@@ -5,6 +5,7 @@
 
 mod app;
 mod connection;
+mod deployments;
 mod gate;
 mod pages;
 mod plan;
@@ -16,6 +17,7 @@ mod scenario;
 mod state;
 
 pub use app::{KnownApp, Lent};
+pub use deployments::{Deployment, DeploymentFault, DeploymentStatus, DeploymentWish};
 pub use gate::{Asked, Fault};
 pub use repositories::SetUp;
 pub use scenario::{Scenario, UnknownScenario};
@@ -165,6 +167,16 @@ impl StandIn {
     /// What is wrong with GitHub from now on while it is read; `None`: nothing.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.shared.state().fault = fault;
+    }
+
+    /// Every deployment, oldest first.
+    pub fn deployments(&self) -> Vec<Deployment> {
+        self.shared.state().deployments.clone()
+    }
+
+    /// What happens to deployments and their statuses from now on; `None`: they are taken.
+    pub fn set_deployment_fault(&self, fault: Option<DeploymentFault>) {
+        self.shared.state().deployment_fault = fault;
     }
 
     /// From now on this App is known, and no token is taken but those that it is lent.

@@ -2,7 +2,7 @@
 
 use super::connection::Cut;
 use super::state::{Dispatch, Run};
-use super::{Scenario, Shared, UnknownScenario, app, gate, pages, play, repositories, runs};
+use super::{Scenario, Shared, UnknownScenario, app, deployments, gate, pages, play, repositories, runs};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -31,6 +31,7 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
     };
     runs::routes()
         .merge(repositories::routes())
+        .merge(deployments::routes())
         .route(
             "/repos/{owner}/{repo}/actions/workflows/{file}/dispatches",
             post(dispatch),

@@ -2,6 +2,7 @@
 
 use super::Scenario;
 use super::app::{KnownApp, Lent};
+use super::deployments::{Deployment, DeploymentFault};
 use super::gate::{Asked, Fault};
 use super::repositories::SetUp;
 use crate::domain::Timestamp;
@@ -103,6 +104,8 @@ pub(super) struct State {
     pub(super) app: Option<KnownApp>,
     pub(super) lent: Vec<Lent>,
     pub(super) set_up: SetUp,
+    pub(super) deployments: Vec<Deployment>,
+    pub(super) deployment_fault: Option<DeploymentFault>,
     next_run: i64,
     chosen: HashMap<String, Scenario>,
     default: Scenario,
@@ -119,6 +122,8 @@ impl State {
             app: None,
             lent: Vec::new(),
             set_up: SetUp::default(),
+            deployments: Vec::new(),
+            deployment_fault: None,
             next_run: FIRST_RUN,
             chosen: HashMap::new(),
             default,
