@@ -33,7 +33,7 @@ pub enum Problem {
     /// The body is no JSON, or a path or query value is malformed.
     #[serde(rename = "urn:raxx-console:problem:malformed")]
     Malformed,
-    /// The signature of a callback does not hold.
+    /// The signature or the token of a callback does not hold.
     #[serde(rename = "urn:raxx-console:problem:unauthenticated")]
     Unauthenticated,
     /// Nobody is signed in, or the API token opens nothing.
@@ -94,7 +94,7 @@ impl Problem {
     const fn status_and_title(self) -> (u16, &'static str) {
         match self {
             Self::Malformed => (400, "The request cannot be read"),
-            Self::Unauthenticated => (401, "The signature does not hold"),
+            Self::Unauthenticated => (401, "The callback is not authentic"),
             Self::NotSignedIn => (401, "You are not signed in"),
             Self::NotAllowed => (403, "You may not do that"),
             Self::Forbidden => (403, "The request comes from elsewhere"),

@@ -21,10 +21,10 @@ impl Mask {
         Self { keys, github }
     }
 
-    /// Takes them out of all of these texts.
-    pub fn clean<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
+    /// Takes them out of all of these texts, and one more that is known at the moment.
+    pub fn clean<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>, also: Option<&str>) {
         let lent = self.github.secrets();
-        let secrets = || self.keys.texts().chain(lent.iter().map(String::as_str));
+        let secrets = || self.keys.texts().chain(lent.iter().map(String::as_str)).chain(also);
         for text in texts {
             if text.contains('\0') {
                 *text = text.replace('\0', "");

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod error;
 pub mod github;
 pub mod health;
+pub mod keyless;
 pub mod mask;
 pub mod oidc;
 pub mod outside;
@@ -34,6 +35,7 @@ use config::Limits;
 use dispatcher::Dispatcher;
 use github::Github;
 use ipnet::IpNet;
+use keyless::Keyless;
 use mask::Mask;
 use outside::OutsideWatch;
 use reconciler::Reconciler;
@@ -58,6 +60,8 @@ pub struct Inner {
     pub mask: Mask,
     /// What GitHub signs its webhooks with, where it sends any.
     pub webhook_secret: Option<WebhookSecret>,
+    /// Checks the tokens that workflows show instead, or as well.
+    pub keyless: Keyless,
     /// The address that people open, without a slash at its end.
     pub base_url: String,
     /// Hashes and checks passwords.

@@ -8,6 +8,7 @@ use super::config::{Config, ConfigError};
 use super::deployments::Deployments;
 use super::dispatcher::Dispatcher;
 use super::github::Github;
+use super::keyless::Keyless;
 use super::mask::Mask;
 use super::outside::OutsideWatch;
 use super::reconciler::Reconciler;
@@ -93,42 +94,44 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
     };
     let listener = TcpListener::bind(config.addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
-    let dispatcher = Dispatcher::new(store.clone(), github.clone(), &config.sites);
-    dispatcher.recover().await?;
-
-    let (stop, work) = (CancellationToken::new(), TaskTracker::new());
-    work.spawn(dispatcher.clone().run(stop.clone()));
-    let mask = Mask::new(config.keys.clone(), github.clone());
-    let reconciler = Reconciler::new(store.clone(), github.clone(), &config.sites, mask.clone());
-    work.spawn(reconciler.clone().run(stop.clone()));
-    work.spawn(reconciler.clone().run_logs(stop.clone()));
-    let outside = OutsideWatch::new(store.clone(), github.clone(), reconciler.clone(), &config.sites);
-    work.spawn(outside.clone().run(stop.clone()));
-    work.spawn(health::watch(
-        store.clone(),
-        config.sites.clone(),
-        config.health_every,
-        stop.clone(),
-    ));
     let base_url = config.public_url.unwrap_or_else(|| format!("http://{addr}"));
-    let deployments = Deployments::new(store.clone(), github.clone(), &config.sites, &base_url);
-    work.spawn(deployments.clone().run(stop.clone()));
     let provider = config
         .provider
         .map(|provider| ProviderDoor::new(provider, config.provider_secret, &base_url))
         .transpose()
         .map_err(|error| ConfigError::new(format!("[oidc]: {error}")))?;
+    let keyless = Keyless::new(config.keyless, &base_url)
+        .map_err(|error| ConfigError::new(format!("GITHUB_OIDC_ISSUER: {error}")))?;
+    let passwords = Passwords::new().map_err(|error| io::Error::other(error.to_string()))?;
+    let dispatcher = Dispatcher::new(store.clone(), github.clone(), &config.sites);
+    dispatcher.recover().await?;
+    let set_up = people::first_link(&store).await?;
+
+    // From here on nothing can fail, and work begins.
+    let mask = Mask::new(config.keys.clone(), github.clone());
+    let reconciler = Reconciler::new(store.clone(), github.clone(), &config.sites, mask.clone());
+    let outside = OutsideWatch::new(store.clone(), github.clone(), reconciler.clone(), &config.sites);
+    let deployments = Deployments::new(store.clone(), github.clone(), &config.sites, &base_url);
     let sessions = Sessions::new(store.clone(), config.sessions);
+    let (stop, work) = (CancellationToken::new(), TaskTracker::new());
+    work.spawn(dispatcher.clone().run(stop.clone()));
+    work.spawn(reconciler.clone().run(stop.clone()));
+    work.spawn(reconciler.clone().run_logs(stop.clone()));
+    work.spawn(outside.clone().run(stop.clone()));
+    work.spawn(deployments.clone().run(stop.clone()));
     work.spawn(sessions.clone().forget_ended(stop.clone()));
+    let (sites, every) = (config.sites.clone(), config.health_every);
+    work.spawn(health::watch(store.clone(), sites, every, stop.clone()));
     let console = Console::new(Inner {
         store: store.clone(),
         sites: config.sites,
         keys: config.keys,
         mask,
         webhook_secret: config.webhook_secret,
+        keyless,
         base_url,
         provider,
-        passwords: Passwords::new().map_err(|error| io::Error::other(error.to_string()))?,
+        passwords,
         sessions,
         trusted_proxies: config.trusted_proxies,
         dispatcher,
@@ -143,7 +146,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
             "passwords travel in clear: put a proxy with TLS in front, and set CONSOLE_URL to its https:// address"
         );
     }
-    let set_up = people::first_link(&store).await?.map(|link| console.link(&link.token));
+    let set_up = set_up.map(|link| console.link(&link.token));
     let stopped = stop.clone().cancelled_owned();
     work.spawn(async move {
         let service = router::routes(console).into_make_service_with_connect_info::<SocketAddr>();

@@ -107,9 +107,7 @@ impl Keys {
     /// # Errors
     /// [`NotAuthentic`], whatever is wrong.
     pub fn verify(&self, signed: Signed<'_>, body: &[u8], now: Timestamp) -> Result<(), NotAuthentic> {
-        if !is_delivery_id(signed.id) || !is_in_time(signed.timestamp, now) {
-            return Err(NotAuthentic);
-        }
+        check_envelope(signed.id, signed.timestamp, now)?;
         let signatures: Vec<&str> = signed.signatures.split(' ').filter(|text| !text.is_empty()).collect();
         if signatures.len() > MOST_SIGNATURES {
             return Err(NotAuthentic);
@@ -137,6 +135,18 @@ impl Keys {
     /// Every secret's text, so that none of them is ever shown in a log.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.current).chain(&self.previous).map(Secret::expose)
+    }
+}
+
+/// Checks the form of `webhook-id`, and that `webhook-timestamp` is close to now.
+///
+/// # Errors
+/// [`NotAuthentic`], whatever is wrong.
+pub fn check_envelope(id: &str, timestamp: &str, now: Timestamp) -> Result<(), NotAuthentic> {
+    if is_delivery_id(id) && is_in_time(timestamp, now) {
+        Ok(())
+    } else {
+        Err(NotAuthentic)
     }
 }
 

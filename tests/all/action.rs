@@ -11,25 +11,25 @@ use tokio::process::Command;
 
 const ID: &str = "0199a8f0-0000-7000-8000-000000000000";
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     repository().join(".github/actions/notify-deploy-status").join(name)
 }
 
 /// A job's environment, and a script about to run in it.
-struct Job {
+pub(crate) struct Job {
     temp: TempDir,
-    command: Command,
+    pub command: Command,
 }
 
-struct Ended {
-    code: Option<i32>,
-    stdout: Vec<u8>,
-    stderr: String,
+pub(crate) struct Ended {
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
     temp: TempDir,
 }
 
 impl Job {
-    fn new(name: &str, url: &str) -> Self {
+    pub(crate) fn new(name: &str, url: &str) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let mut command = Command::new(script(name));
         command
@@ -51,17 +51,17 @@ impl Job {
         Self { temp, command }
     }
 
-    fn notify(url: &str, status: &str) -> Self {
+    pub(crate) fn notify(url: &str, status: &str) -> Self {
         Self::new("notify.sh", url).set("STATUS", status)
     }
 
-    fn stream(url: &str, command: &str) -> Self {
+    pub(crate) fn stream(url: &str, command: &str) -> Self {
         let mut job = Self::new("stream.sh", url);
         job.command.args(["--step", "Build", "--", "bash", "-c", command]);
         job
     }
 
-    fn set(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
@@ -73,7 +73,7 @@ impl Job {
         job
     }
 
-    async fn run(mut self) -> Ended {
+    pub(crate) async fn run(mut self) -> Ended {
         tools_are_there().await;
         let output = tokio::time::timeout(Duration::from_secs(90), self.command.output())
             .await
@@ -422,7 +422,7 @@ async fn a_step_that_says_nothing_is_on_record_at_once() {
 }
 
 /// Every process's arguments and environment, as /proc shows them, of this test's descendants.
-fn seen_in_proc() -> String {
+pub(crate) fn seen_in_proc() -> String {
     let mut seen = String::new();
     for entry in std::fs::read_dir("/proc").unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();

@@ -18,6 +18,7 @@ mod doctor;
 mod domain;
 mod github_app;
 mod intervene;
+mod keyless;
 mod logs;
 mod oidc;
 mod outside;

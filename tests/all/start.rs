@@ -132,6 +132,24 @@ fn github_is_asked_with_a_token_or_as_an_app_and_not_as_both() {
 }
 
 #[test]
+fn the_secret_may_be_left_out_where_no_site_wants_it() {
+    let keyless = |file: String| file.replace("workflow =", "callback_auth = \"oidc\"\nrepository_id = 7\nworkflow =");
+    let start = |file: &str| Start::new().unset("CONSOLE_CALLBACK_SECRET").sites(file);
+    // It is not missed: what is wrong now is the next thing.
+    start(&keyless(SITES.to_owned()))
+        .set("GITHUB_OIDC_ISSUER", "http://token.example.com")
+        .refuses(&["GITHUB_OIDC_ISSUER", "https"]);
+    let both = keyless(SITES.to_owned()).replacen("\"oidc\"", "\"secret_and_oidc\"", 1);
+    start(&both).refuses(&["CONSOLE_CALLBACK_SECRET", "raxx-console secret"]);
+    let one = SITES.replacen(
+        "workflow =",
+        "callback_auth = \"oidc\"\nrepository_id = 7\nworkflow =",
+        1,
+    );
+    start(&one).refuses(&["CONSOLE_CALLBACK_SECRET", "raxx-console secret"]);
+}
+
+#[test]
 fn a_wrong_file_of_sites_is_refused_with_its_line() {
     let spoiled = |from: &str, to: &str| Start::new().sites(&SITES.replacen(from, to, 1));
     spoiled("environment =", "enviroment =").refuses(&["console.toml:5", "enviroment"]);
@@ -146,6 +164,11 @@ fn a_wrong_file_of_sites_is_refused_with_its_line() {
     spoiled("[[site]]", "deployers = \"ada\"\n[[site]]").refuses(&["console.toml", "deployers"]);
     spoiled("[[site]]", "[sessions]\nidle = \"soon\"\n[[site]]").refuses(&["[sessions]", "idle", "2h"]);
     spoiled("[[site]]", "trusted_proxies = [\"proxy\"]\n[[site]]").refuses(&["trusted_proxies", "10.0.0.0/8"]);
+    let auth = |value: &str| spoiled("inputs = { color = \"green\" }", &format!("callback_auth = {value}"));
+    auth("\"oidc\"").refuses(&["api-prod", "repository_id", "gh api repos/raxx/api --jq .id"]);
+    auth("\"secret_and_oidc\"").refuses(&["api-prod", "repository_id"]);
+    auth("\"token\"").refuses(&["console.toml:9", "token", "secret_and_oidc"]);
+    auth("\"oidc\"\nrepository_id = \"7\"").refuses(&["console.toml:10", "string"]);
     let oidc = "[oidc]\nissuer = \"https://id.example.com\"\nclient_id = \"console\"\nroles = {}\n[[site]]";
     spoiled("[[site]]", oidc).refuses(&["[oidc]", "roles"]);
     spoiled("[[site]]", &oidc.replace("{}", "{ ops = \"owner\" }")).refuses(&["console.toml:5", "owner"]);

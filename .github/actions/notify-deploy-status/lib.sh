@@ -4,9 +4,10 @@
 # Nothing here may fail or delay a deploy. So there is no `set -e`, every wait has an end, and whatever goes
 # wrong is a ::warning:: on standard error and nothing more.
 #
-# The secret: it comes in the environment, where /proc shows it. console_hide_secret starts the script anew
-# without it and hands it over through a pipe. From then on it lives in one shell variable that is not
-# exported, and reaches openssl through pipes, never as an argument (`openssl -hmac` would show it).
+# Two secrets come in the environment, where /proc shows them: the callback secret, and what the runner gives a job with
+# `id-token: write` to ask GitHub for tokens. console_hide_secrets starts the script anew without them and hands them
+# over through a pipe. From then on they live in shell variables that are not exported, and so do the tokens. They
+# reach openssl and curl through pipes, never as an argument (`openssl -hmac` and `curl --header` would show them).
 
 # The most raw output in one report. JSON can make 6 bytes of one (\u0000), and a body may have 64 KiB.
 # shellcheck disable=SC2034 # the scripts that source this use it
@@ -16,20 +17,21 @@ console_warn() {
   printf '::warning title=Deploy console::%s\n' "$*" >&2
 }
 
-# console_hide_secret SCRIPT ARGS…: starts SCRIPT anew with the secret on file descriptor 9 instead of in the
-# environment. The second time it is called, it reads the secret from there.
-console_hide_secret() {
-  if [[ -n ${CONSOLE_CALLBACK_SECRET:-} ]]; then
-    exec 9< <(printf '%s' "$CONSOLE_CALLBACK_SECRET")
-    unset CONSOLE_CALLBACK_SECRET
-    export CONSOLE_SECRET_FD=9
+# console_hide_secrets SCRIPT ARGS…: starts SCRIPT anew with the secrets on file descriptor 9 instead of in the
+# environment. The second time it is called, it reads them from there.
+console_hide_secrets() {
+  if [[ -n ${CONSOLE_CALLBACK_SECRET:-}${ACTIONS_ID_TOKEN_REQUEST_TOKEN:-} ]]; then
+    exec 9< <(printf '%s\n' "${CONSOLE_CALLBACK_SECRET:-}" "${ACTIONS_ID_TOKEN_REQUEST_TOKEN:-}")
+    unset CONSOLE_CALLBACK_SECRET ACTIONS_ID_TOKEN_REQUEST_TOKEN
+    export CONSOLE_SECRETS_FD=9
     exec bash "$@"
   fi
-  console_secret=
-  if [[ -n ${CONSOLE_SECRET_FD:-} ]]; then
-    IFS= read -r -u "$CONSOLE_SECRET_FD" console_secret
+  console_secret='' console_request_token='' console_token=''
+  if [[ -n ${CONSOLE_SECRETS_FD:-} ]]; then
+    IFS= read -r -u "$CONSOLE_SECRETS_FD" console_secret
+    IFS= read -r -u "$CONSOLE_SECRETS_FD" console_request_token
     exec 9<&-
-    unset CONSOLE_SECRET_FD
+    unset CONSOLE_SECRETS_FD
   fi
 }
 
@@ -42,10 +44,26 @@ console_ready() {
   [[ ${BASH_VERSINFO[0]} -ge 5 ]] || { console_warn "bash 5 is needed, so the console is not told."; return 1; }
   [[ $CONSOLE_DEPLOY_ID =~ ^[0-9A-Fa-f-]{36}$ ]] || { console_warn "console-deploy-id is no deploy's id."; return 1; }
   [[ ${CONSOLE_URL:-} =~ ^https?:// ]] || { console_warn "console-url is not an http or https address."; return 1; }
-  console_key_blocks || { console_warn "callback-secret is not whsec_ and the base64 of 24 to 64 bytes."; return 1; }
+  console_authority || return 1
   console_dir=$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/console.XXXXXXXX") || { console_warn "no temporary folder."; return 1; }
   trap 'rm -rf -- "$console_dir"' EXIT
   console_masks_init
+}
+
+# Whether there is anything that the console could believe: a secret, or the permission to ask for tokens.
+console_authority() {
+  local asking=${ACTIONS_ID_TOKEN_REQUEST_URL:-}$console_request_token
+  # Both go into a file of curl's, between quotes.
+  if [[ -n $console_request_token && ! ($asking =~ ^https?://[[:graph:]]+$ && $asking != *[\"\\]*) ]]; then
+    console_warn 'what the runner gives to ask for tokens with cannot be used.'
+    console_request_token=
+  fi
+  if [[ -n $console_secret ]]; then
+    console_key_blocks || { console_warn "callback-secret is not whsec_ and the base64 of 24 to 64 bytes."; return 1; }
+  elif [[ -z $console_request_token ]]; then
+    console_warn "there is no callback-secret, and the job has no 'id-token: write', so the console is not told."
+    return 1
+  fi
 }
 
 # Where one step leaves word for the next that it failed, and why.
@@ -82,9 +100,9 @@ console_sign() {
   { printf "$console_opad"; printf "$inner"; } | openssl dgst -sha256 -binary | openssl base64 -A
 }
 
-# The values that are never sent, as a JSON list: the secret, CONSOLE_MASK (one a line), and later ::add-mask::.
+# The values that are never sent, as a JSON list: the secrets, CONSOLE_MASK (one a line), and later ::add-mask::.
 console_masks_init() {
-  printf '%s\n%s' "$console_secret" "${CONSOLE_MASK:-}" | jq -Rs 'split("\n") | map(select(length > 0))' >"$console_dir/masks"
+  printf '%s\n' "$console_secret" "$console_request_token" "${CONSOLE_MASK:-}" | jq -Rs 'split("\n") | map(select(length > 0))' >"$console_dir/masks"
 }
 
 # console_report STATUS STEP MESSAGE LOG_FILE TRUNCATED: writes the body to $console_dir/body.
@@ -110,16 +128,55 @@ console_report() {
   console_delivery="run_${GITHUB_RUN_ID:-0}_${EPOCHREALTIME//[!0-9]/}_$RANDOM"
 }
 
-# console_try SECONDS: sends $console_dir/body once, signed afresh. Leaves the status in $console_status (000: no
-# answer) and what Retry-After says in $console_retry_after.
+# console_fetch_token SECONDS: sees that $console_token has some time left, as GitHub's live for 5 min. Empty when there
+# is none to be had. Takes the seconds at most.
+console_fetch_token() {
+  local audience answer age=$((EPOCHSECONDS - ${console_token_at:-0})) each=$(($1 > 4 ? $1 / 3 : $1)) retries=$(($1 > 4))
+  [[ -n $console_request_token ]] || return 0
+  # Where none was to be had, the secret must do for a while: every report would wait for another no.
+  if [[ -n $console_token ]] && ((age < 240)); then return 0; fi
+  if [[ -z $console_token && -n $console_secret ]] && ((age < 60)); then return 0; fi
+  console_token='' console_token_at=$EPOCHSECONDS
+  audience=$(jq -rn --arg url "$(console_base)" '$url | @uri')
+  answer=$(printf 'url = "%s&audience=%s"\nheader = "Authorization: bearer %s"\n' \
+    "$ACTIONS_ID_TOKEN_REQUEST_URL" "$audience" "$console_request_token" |
+    curl --config - --silent --fail --max-time "$each" --connect-timeout 5 --retry "$retries" --retry-delay 1 2>/dev/null |
+    jq -r '.value // empty' 2>/dev/null)
+  if [[ $answer =~ ^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$ ]]; then
+    console_token=$answer
+    # For the runner, which hides it from now on. Elsewhere it would be what shows it.
+    [[ ${GITHUB_ACTIONS:-} != true ]] || printf '::add-mask::%s\n' "$console_token" >&2
+  elif [[ -z ${console_no_token:-} ]]; then
+    console_no_token=1
+    console_warn "GitHub gave no token for $(console_base)${console_secret:+; the report goes with the secret alone}."
+  fi
+}
+
+# The console's address as the console itself knows it; tokens are made for it.
+console_base() {
+  local base=$CONSOLE_URL
+  while [[ $base == */ ]]; do base=${base%/}; done
+  printf '%s' "$base"
+}
+
+# console_try SECONDS: sends $console_dir/body once, signed afresh and with a token, as there are secret and permission.
+# Leaves the status in $console_status (000: no answer) and what Retry-After says in $console_retry_after.
 console_try() {
-  local now=$EPOCHSECONDS base=${CONSOLE_URL%/}
+  local until=$((SECONDS + $1)) now left token='' signed=()
+  console_status=000 console_retry_after=''
+  console_fetch_token "$1"
+  ((left = until - SECONDS))
+  if ((left <= 0)) || [[ -z $console_secret$console_token ]]; then return; fi
+  now=$EPOCHSECONDS
+  [[ -z $console_secret ]] ||
+    signed=(--header "webhook-signature: $(console_sign "$console_delivery" "$now" "$console_dir/body")")
+  [[ -z $console_token ]] || token="header = \"Authorization: Bearer $console_token\""
   : >"$console_dir/headers"
-  console_status=$(curl --silent --output /dev/null --dump-header "$console_dir/headers" --write-out '%{http_code}' \
-    --max-time "$1" --connect-timeout 5 --request POST --header 'Content-Type: application/json' \
-    --header "webhook-id: $console_delivery" --header "webhook-timestamp: $now" \
-    --header "webhook-signature: $(console_sign "$console_delivery" "$now" "$console_dir/body")" \
-    --data-binary "@$console_dir/body" "$base/api/internal/deploys/$CONSOLE_DEPLOY_ID/status" </dev/null 2>/dev/null)
+  console_status=$(printf '%s' "$token" | curl --config - --silent --output /dev/null --dump-header "$console_dir/headers" \
+    --write-out '%{http_code}' --max-time "$left" --connect-timeout 5 --request POST \
+    --header 'Content-Type: application/json' --header "webhook-id: $console_delivery" \
+    --header "webhook-timestamp: $now" "${signed[@]}" \
+    --data-binary "@$console_dir/body" "$(console_base)/api/internal/deploys/$CONSOLE_DEPLOY_ID/status" 2>/dev/null)
   console_retry_after=$(sed -n 's/^[Rr]etry-[Aa]fter: *\([0-9]\{1,4\}\)[^0-9]*$/\1/p' "$console_dir/headers" 2>/dev/null | tail -n 1)
   [[ $console_status =~ ^[0-9]{3}$ ]] || console_status=000
 }

@@ -3,6 +3,7 @@
 #
 # CONSOLE_DEPLOY_ID CONSOLE_URL CONSOLE_CALLBACK_SECRET  which deploy, where, signed with what
 # STATUS STEP MESSAGE LOG_FILE STEPS                     see action.yml
+# ACTIONS_ID_TOKEN_REQUEST_URL, …_TOKEN                  given by the runner where the job has id-token: write
 # CONSOLE_NOTIFY_BUDGET                                  seconds in all; 45 unless set
 # CONSOLE_MASK                                           values that are never sent, one a line
 
@@ -20,7 +21,7 @@ fi
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$here/lib.sh"
-console_hide_secret "${BASH_SOURCE[0]}" "$@"
+console_hide_secrets "${BASH_SOURCE[0]}" "$@"
 console_ready || exit 0
 
 status=${STATUS:-in_progress} step=${STEP:-} message=${MESSAGE:-} truncated=false log=

@@ -5,6 +5,7 @@
 #
 # Its exit code is the command's, whatever becomes of the console. Started without a deploy id it is the command.
 #
+# CONSOLE_KEEP_ID_TOKEN    not empty: the command may ask GitHub for tokens too, where the job has id-token: write
 # CONSOLE_STREAM_INTERVAL  seconds between two reports; 2 unless set
 # CONSOLE_STREAM_GRACE     seconds that the rest of the output may take once the command has ended; 10 unless set
 
@@ -89,6 +90,11 @@ leave_word() {
   printf '%s\n%s\n' "$step" "${reason:0:900}${reason:+ }(exit code $1)" >"$(console_failure_file)"
 }
 
+# Puts what tokens are asked for with back into the environment, for a command that was said to need it.
+give_back() {
+  [[ -z $kept_token ]] || export ACTIONS_ID_TOKEN_REQUEST_TOKEN=$kept_token
+}
+
 # wait_for PID TENTHS: whether the process ended in time.
 wait_for() {
   local tenths=$2
@@ -101,15 +107,18 @@ wait_for() {
 [[ ${1:-} == --step && -n ${2:-} && ${3:-} == -- && $# -ge 4 ]] || usage
 if [[ -z ${CONSOLE_DEPLOY_ID:-} ]]; then
   unset CONSOLE_CALLBACK_SECRET
+  # With the console or without, the command finds the same environment.
+  [[ -n ${CONSOLE_KEEP_ID_TOKEN:-} ]] || unset ACTIONS_ID_TOKEN_REQUEST_TOKEN
   exec "${@:4}"
 fi
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$here/lib.sh"
-console_hide_secret "${BASH_SOURCE[0]}" "$@"
+console_hide_secrets "${BASH_SOURCE[0]}" "$@"
 step=$2 interval=${CONSOLE_STREAM_INTERVAL:-2} grace=${CONSOLE_STREAM_GRACE:-10}
 shift 3
-console_ready || exec "$@"
+kept_token=${CONSOLE_KEEP_ID_TOKEN:+$console_request_token}
+console_ready || { give_back; exec "$@"; }
 
 spool=$console_dir/spool
 : >"$spool"
@@ -122,8 +131,10 @@ err_pid=$!
 exec {sender}> >(trap '' INT TERM; trap - EXIT; exec {out}>&- {err}>&-; send_output >/dev/null)
 sender_pid=$!
 
+give_back
 "$@" <&"$in" >&"$out" 2>&"$err" {in}<&- {out}>&- {err}>&- {sender}>&- &
 command_pid=$!
+unset ACTIONS_ID_TOKEN_REQUEST_TOKEN
 exec {in}<&- {out}>&- {err}>&-
 trap 'kill -INT "$command_pid" 2>/dev/null' INT
 trap 'kill -TERM "$command_pid" 2>/dev/null' TERM

@@ -1,7 +1,9 @@
 //! `console.toml`: the sites, and how people come in.
 
+use super::site::DeclaredSite;
 use super::{ConfigError, web_address};
-use crate::domain::{OperatorName, Role, Site};
+use crate::domain::{Role, Site, Slug};
+use crate::server::keyless::CallbackAuth;
 use crate::server::store::SessionAges;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -16,6 +18,8 @@ const MINUTE_MS: i64 = 60_000;
 pub struct ConsoleFile {
     /// `[[site]]`, in the order of the file.
     pub sites: Vec<Site>,
+    /// What each site's callbacks must show: `callback_auth` and `repository_id` of `[[site]]`.
+    pub callback_auth: BTreeMap<Slug, CallbackAuth>,
     /// `[sessions]`: `idle` (2 h unless given) and `absolute` (24 h).
     pub sessions: SessionAges,
     /// `[oidc]`.
@@ -101,6 +105,11 @@ struct Declared {
 
 impl Declared {
     fn into_file(self) -> Result<ConsoleFile, ConfigError> {
+        let callback_auth = self
+            .site
+            .iter()
+            .map(DeclaredSite::callback_auth)
+            .collect::<Result<BTreeMap<_, _>, _>>()?;
         let sites = self
             .site
             .into_iter()
@@ -108,6 +117,7 @@ impl Declared {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(ConsoleFile {
             sites: checked(sites)?,
+            callback_auth,
             sessions: self.sessions.into_ages()?,
             provider: self.oidc.map(DeclaredProvider::into_provider).transpose()?,
             trusted_proxies: self
@@ -211,95 +221,6 @@ fn proxy(text: &str) -> Result<IpNet, ConfigError> {
 }
 
 /// Milliseconds of a time such as `10m`.
-fn millis(text: &str) -> Option<i64> {
+pub(super) fn millis(text: &str) -> Option<i64> {
     i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).ok()
-}
-
-/// A site as it is written; [`Site`] says what each key means.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeclaredSite {
-    slug: crate::domain::Slug,
-    name: String,
-    environment: String,
-    url: String,
-    health_url: Option<String>,
-    repository: String,
-    workflow: String,
-    #[serde(rename = "ref", default = "main_branch")]
-    git_ref: String,
-    #[serde(default)]
-    inputs: BTreeMap<String, String>,
-    #[serde(default)]
-    deployers: Vec<OperatorName>,
-    #[serde(default = "ten_minutes")]
-    silent_after: String,
-    #[serde(default = "two_minutes")]
-    grace: String,
-    #[serde(default)]
-    github_deployments: bool,
-}
-
-fn main_branch() -> String {
-    "main".to_owned()
-}
-
-fn ten_minutes() -> String {
-    "10m".to_owned()
-}
-
-fn two_minutes() -> String {
-    "2m".to_owned()
-}
-
-impl DeclaredSite {
-    fn into_site(self) -> Result<Site, ConfigError> {
-        let slug = self.slug;
-        let wrong = |key: &str, problem: &str| ConfigError::new(format!("site `{slug}`: `{key}` {problem}"));
-        let part = |text: &str| {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            !text.is_empty() && text != "." && text != ".." && text.chars().all(allowed)
-        };
-        if self.name.trim().is_empty() {
-            return Err(wrong("name", "is empty: it is the tile's title"));
-        }
-        if !self
-            .repository
-            .split_once('/')
-            .is_some_and(|(owner, name)| part(owner) && part(name))
-        {
-            return Err(wrong("repository", "must be `owner/name`"));
-        }
-        let extension = Path::new(&self.workflow).extension().and_then(std::ffi::OsStr::to_str);
-        if !part(&self.workflow) || !matches!(extension, Some("yml" | "yaml")) {
-            return Err(wrong("workflow", "must be the file's name alone, such as `deploy.yml`"));
-        }
-        if self.inputs.contains_key(crate::server::deploys::DEPLOY_ID_INPUT) {
-            return Err(wrong("inputs", "must not set `console_deploy_id`: the console does"));
-        }
-        let about = |key: &str| format!("site `{slug}`: `{key}`");
-        let time = |key: &str, text: &str| millis(text).ok_or_else(|| wrong(key, "must be a time, such as `10m`"));
-        let silent_after_ms = time("silent_after", &self.silent_after)?;
-        let grace_ms = time("grace", &self.grace)?;
-        let url = web_address(&about("url"), &self.url)?;
-        let health_url = self
-            .health_url
-            .map(|text| web_address(&about("health_url"), &text))
-            .transpose()?;
-        Ok(Site {
-            slug,
-            name: self.name,
-            environment: self.environment,
-            url,
-            health_url,
-            repository: self.repository,
-            workflow: self.workflow,
-            git_ref: self.git_ref,
-            inputs: self.inputs,
-            deployers: self.deployers,
-            silent_after_ms,
-            grace_ms,
-            github_deployments: self.github_deployments,
-        })
-    }
 }

@@ -4,15 +4,16 @@
 //! the path of a file that holds it. What is wrong is said in one line: what, where, and how to mend it.
 
 mod file;
+mod site;
 mod survey;
 
 pub use file::{ConsoleFile, Provider, parse_file, read_file};
 pub use survey::Survey;
 
-use super::github;
 use super::signature::{Keys, Secret};
 use super::store::SessionAges;
 use super::webhooks::WebhookSecret;
+use super::{github, keyless};
 use crate::domain::Site;
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -23,6 +24,7 @@ use std::time::Duration;
 const DEFAULT_DATABASE: &str = "sqlite://data/console.db";
 const DEFAULT_FILE: &str = "console.toml";
 const DEFAULT_PORT: u16 = 3000;
+const CALLBACK_SECRET: &str = "CONSOLE_CALLBACK_SECRET";
 const PUBLIC_GITHUB: &str = "https://api.github.com";
 const GITHUB_VERSION: &str = "2022-11-28";
 const LEAST_WEBHOOK_SECRET: usize = 16;
@@ -36,13 +38,16 @@ pub struct Config {
     pub addr: SocketAddr,
     /// `CONSOLE_URL`: the address that people open, where a proxy stands in front. Its pages may post.
     pub public_url: Option<String>,
-    /// `CONSOLE_CALLBACK_SECRET` and `CONSOLE_CALLBACK_SECRET_PREVIOUS`.
+    /// `CONSOLE_CALLBACK_SECRET` and `CONSOLE_CALLBACK_SECRET_PREVIOUS`. Where no site wants signatures and none is set,
+    /// a secret that nobody is told.
     pub keys: Keys,
     /// `GITHUB_WEBHOOK_SECRET`: what GitHub signs its webhooks with. Without it none are taken.
     pub webhook_secret: Option<WebhookSecret>,
     /// `GITHUB_API_URL`, `GITHUB_API_VERSION`, and `GITHUB_DISPATCH_TOKEN` or `GITHUB_APP_ID` with
     /// `GITHUB_APP_PRIVATE_KEY`.
     pub github: github::Options,
+    /// `GITHUB_OIDC_ISSUER`, and each site's `callback_auth` of the same file as the sites.
+    pub keyless: keyless::Options,
     /// The sites of `CONSOLE_CONFIG`, `console.toml` unless set.
     pub sites: Vec<Site>,
     /// How long people stay signed in: `[sessions]` of the same file.
@@ -106,10 +111,8 @@ impl Config {
     /// # Errors
     /// As [`Self::from_env`].
     pub fn read(variables: Variables<'_>) -> Result<Self, ConfigError> {
-        let keys = Keys {
-            current: current_secret(variables)?,
-            previous: previous_secret(variables)?,
-        };
+        let current = current_secret(variables)?;
+        let previous = previous_secret(variables)?;
         let identity = identity(variables)?;
         let Place {
             database_url,
@@ -118,12 +121,22 @@ impl Config {
             file,
         } = Place::read(variables)?;
         let file = read_file(&file)?;
+        let current = match current {
+            Some(secret) => secret,
+            None => nobodys_secret(&file)?,
+        };
+        let issuer = set(variables, "GITHUB_OIDC_ISSUER").unwrap_or_else(|| keyless::PUBLIC_ISSUER.to_owned());
         Ok(Self {
             database_url,
             addr,
             public_url,
-            keys,
             webhook_secret: webhook_secret(variables)?,
+            keys: Keys { current, previous },
+            keyless: keyless::Options {
+                issuer,
+                sites: file.callback_auth,
+                timing: keyless::Timing::default(),
+            },
             github: github::Options {
                 api_url: api_url(variables)?,
                 api_version: api_version(variables),
@@ -217,10 +230,6 @@ fn secret(variables: Variables<'_>, name: &str) -> Result<Option<String>, Config
     }
 }
 
-fn required_secret(variables: Variables<'_>, name: &str, hint: &str) -> Result<String, ConfigError> {
-    secret(variables, name)?.ok_or_else(|| ConfigError::new(format!("{name} is not set, nor {name}_FILE: {hint}")))
-}
-
 /// As whom GitHub is asked: with a token, or as an App.
 fn identity(variables: Variables<'_>) -> Result<github::Identity, ConfigError> {
     let (token_name, id_name, key_name) = ("GITHUB_DISPATCH_TOKEN", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY");
@@ -264,10 +273,9 @@ fn webhook_secret(variables: Variables<'_>) -> Result<Option<WebhookSecret>, Con
     Ok(Some(WebhookSecret::new(text.into())))
 }
 
-fn current_secret(variables: Variables<'_>) -> Result<Secret, ConfigError> {
-    let name = "CONSOLE_CALLBACK_SECRET";
-    let text = required_secret(variables, name, "`raxx-console secret` prints a new one")?;
-    signing_secret(name, &text)
+fn current_secret(variables: Variables<'_>) -> Result<Option<Secret>, ConfigError> {
+    let text = secret(variables, CALLBACK_SECRET)?;
+    text.map(|text| signing_secret(CALLBACK_SECRET, &text)).transpose()
 }
 
 fn previous_secret(variables: Variables<'_>) -> Result<Option<Secret>, ConfigError> {
@@ -288,6 +296,22 @@ fn api_version(variables: Variables<'_>) -> String {
 fn signing_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {
     text.parse()
         .map_err(|error| ConfigError::new(format!("{name} {error}")))
+}
+
+fn no_secret() -> ConfigError {
+    ConfigError::new(format!(
+        "{CALLBACK_SECRET} is not set, nor {CALLBACK_SECRET}_FILE: `raxx-console secret` prints a new one"
+    ))
+}
+
+/// What stands for the callback secret where none is set: a secret that nobody is told, so that nothing is signed
+/// with it. A site that wants signatures could never be heard of.
+fn nobodys_secret(file: &ConsoleFile) -> Result<Secret, ConfigError> {
+    let auth = |site: &Site| file.callback_auth.get(&site.slug).copied().unwrap_or_default();
+    if file.sites.iter().any(|site| auth(site).needs_secret()) {
+        return Err(no_secret());
+    }
+    Secret::generate().map_err(|error| ConfigError::new(format!("no randomness: {error}")))
 }
 
 /// Where to listen: `CONSOLE_ADDR`, with `PORT` over its port.

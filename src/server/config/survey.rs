@@ -2,7 +2,7 @@
 
 use super::{
     Config, ConfigError, ConsoleFile, Variables, addr, api_url, api_version, current_secret, database_url, file_path,
-    identity, previous_secret, public_url, read_file, secret, webhook_secret,
+    identity, no_secret, nobodys_secret, previous_secret, public_url, read_file, secret, webhook_secret,
 };
 use crate::server::github;
 use crate::server::signature::Keys;
@@ -36,7 +36,6 @@ impl Survey {
     /// Looks at the variables, and at the file that they name.
     pub fn take(variables: Variables<'_>) -> Self {
         let mut wrong = Vec::new();
-        let current = good(current_secret(variables), &mut wrong);
         let previous = good(previous_secret(variables), &mut wrong).flatten();
         let identity = good(identity(variables), &mut wrong);
         good(webhook_secret(variables), &mut wrong);
@@ -46,6 +45,12 @@ impl Survey {
         let provider_secret = good(secret(variables, "OIDC_CLIENT_SECRET"), &mut wrong).flatten();
         let path = file_path(variables);
         let file = read_file(&path);
+        let current = current_secret(variables).and_then(|current| match (current, &file) {
+            (Some(secret), _) => Ok(secret),
+            (None, Ok(file)) => nobodys_secret(file),
+            (None, Err(_)) => Err(no_secret()),
+        });
+        let current = good(current, &mut wrong);
         // What `serve` refuses is wrong, even where this survey does not know why.
         if wrong.is_empty() && file.is_ok() {
             wrong.extend(Config::read(variables).err());

@@ -8,7 +8,7 @@ use super::auth::{opaque, people};
 use super::config::{Config, ConfigError, ConsoleFile, Limits, parse_file, read_file};
 use super::run::{self, Running, StartError};
 use super::signature::{Keys, Secret};
-use super::{DemoDoor, github};
+use super::{DemoDoor, github, keyless};
 use crate::domain::{OperatorName, Role};
 use stand_in::{Scenario, StandIn, StandInOptions};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -82,6 +82,11 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
             api_version: "2022-11-28".to_owned(),
             identity: github::Identity::Token(TOKEN.into()),
         },
+        keyless: keyless::Options {
+            issuer: stand_in_url.clone(),
+            sites: file.callback_auth,
+            timing: keyless::Timing::default(),
+        },
         sites: file.sites,
         sessions: file.sessions,
         provider: file.provider,
@@ -143,6 +148,7 @@ async fn start_stand_in(
         console_url,
         callback_secret: secret.expose().to_owned(),
         pace,
+        id_token: true,
         play: true,
         default_scenario: Scenario::Succeed,
     };

@@ -53,7 +53,15 @@ pub async fn run(options: &Options, variables: Variables<'_>) -> Report {
     let public_url = survey.public_url.as_deref();
     let reached = reached.as_ref();
     let checked = futures::stream::iter(sites)
-        .map(|site| async move { (site, site::check(site, reached, public_url).await) })
+        .map(|site| {
+            let auth = survey
+                .file
+                .as_ref()
+                .ok()
+                .and_then(|file| file.callback_auth.get(&site.slug));
+            let auth = auth.copied().unwrap_or_default();
+            async move { (site, site::check(site, auth, reached, public_url).await) }
+        })
         .buffered(SIDE_BY_SIDE);
     for (site, findings) in checked.collect::<Vec<_>>().await {
         let heading = format!("Site {} ({}, {})", site.slug, site.repository, site.workflow);

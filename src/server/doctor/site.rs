@@ -3,11 +3,17 @@
 use super::{Finding, Reached, settings, token, workflow};
 use crate::domain::Site;
 use crate::server::github::{NotRead, Repository};
+use crate::server::keyless::CallbackAuth;
 
 /// Checks a site at GitHub.
-pub(super) async fn check(site: &Site, reached: Option<&Reached>, public_url: Option<&str>) -> Vec<Finding> {
+pub(super) async fn check(
+    site: &Site,
+    auth: CallbackAuth,
+    reached: Option<&Reached>,
+    public_url: Option<&str>,
+) -> Vec<Finding> {
     let findings = match reached {
-        Some(reached) => check_at_github(site, reached, public_url).await,
+        Some(reached) => check_at_github(site, auth, reached, public_url).await,
         None => vec![Finding::warning(
             "repository",
             "the site was not checked: GitHub could not be asked",
@@ -17,7 +23,7 @@ pub(super) async fn check(site: &Site, reached: Option<&Reached>, public_url: Op
     findings.into_iter().map(|finding| finding.of(&site.slug)).collect()
 }
 
-async fn check_at_github(site: &Site, reached: &Reached, public_url: Option<&str>) -> Vec<Finding> {
+async fn check_at_github(site: &Site, auth: CallbackAuth, reached: &Reached, public_url: Option<&str>) -> Vec<Finding> {
     let repository = match reached.github.repository(&site.repository).await {
         Ok(repository) => repository,
         Err(error) => return vec![unread_repository(site, &error)],
@@ -30,7 +36,7 @@ async fn check_at_github(site: &Site, reached: &Reached, public_url: Option<&str
     let (found, text) = files(site, &repository, reached).await;
     findings.extend(found);
     if let Some(text) = text {
-        let checked = workflow::check(&text, &site.inputs);
+        let checked = workflow::check(&text, &site.inputs, auth);
         findings.extend(checked.findings);
         findings.extend(settings::check(site, &checked.uses, reached, public_url).await);
     }

@@ -2,7 +2,8 @@
 
 use super::Inner;
 use super::error::{OidcError, chain, plain, refused};
-use super::provider::{HttpFailed, Metadata};
+use super::http::HttpFailed;
+use super::provider::Metadata;
 use super::token::{Claims, OtherClaims, Tokens, Userinfo};
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreClientAuthMethod, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,

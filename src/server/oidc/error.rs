@@ -74,7 +74,7 @@ pub(super) fn refused(text: &str) -> OidcError {
 }
 
 /// An error and all its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(in crate::server) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -85,6 +85,6 @@ pub(super) fn chain(error: &dyn Error) -> String {
 }
 
 /// A text from outside that fits into a line of the log.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::server) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS).collect()
 }

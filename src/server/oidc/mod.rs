@@ -9,14 +9,16 @@
 
 mod calls;
 mod error;
+pub(in crate::server) mod http;
 mod provider;
 mod token;
 
 pub use error::{InvalidOptions, OidcError};
+pub(in crate::server) use error::{chain, plain};
 
 use super::clock;
 use crate::domain::Timestamp;
-use error::{chain, plain, refused};
+use error::refused;
 use openidconnect::core::CoreAuthenticationFlow;
 use openidconnect::{
     AuthorizationCode, ClaimsVerificationError, ClientId, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier,

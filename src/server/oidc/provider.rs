@@ -4,23 +4,19 @@
 
 use super::Timing;
 use super::error::{InvalidOptions, OidcError, chain};
-use crate::server::github::answer;
+use super::http::{Http, HttpFailed, keeps_secrets};
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
     CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
     CoreSubjectIdentifierType,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AsyncHttpClient, DiscoveryError, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySet,
-    ProviderMetadata, UserInfoUrl,
+    AdditionalProviderMetadata, DiscoveryError, IssuerUrl, JsonWebKeySet, ProviderMetadata, UserInfoUrl,
 };
-use reqwest::redirect;
 use serde::{Deserialize, Serialize};
-use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use url::{Host, Url};
 
 /// The provider's document, with its keys.
 pub(super) type Metadata = ProviderMetadata<
@@ -48,53 +44,6 @@ pub(super) struct MoreMetadata {
 
 impl AdditionalProviderMetadata for MoreMetadata {}
 
-/// Our HTTP client, as `openidconnect` wants one.
-pub(super) struct Http(reqwest::Client);
-
-/// A request got no answer, or one that is too large.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct HttpFailed(String);
-
-type Answered<'c> = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFailed>> + Send + 'c>>;
-
-impl Http {
-    /// A client that follows no redirect: what is meant for the provider goes to the provider.
-    fn new(timing: &Timing) -> Result<Self, reqwest::Error> {
-        // A provider that is installed already is as good as ours.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("raxx-console/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .timeout(timing.answer)
-            .build()?;
-        Ok(Self(http))
-    }
-
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailed> {
-        let failed = |error: reqwest::Error| HttpFailed(answer::chain(&error));
-        let request = reqwest::Request::try_from(request).map_err(failed)?;
-        let response = self.0.execute(request).await.map_err(failed)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut answer = HttpResponse::new(answer::bounded_body(response).await.map_err(HttpFailed)?);
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok(answer)
-    }
-}
-
-impl<'c> AsyncHttpClient<'c> for Http {
-    type Error = HttpFailed;
-    type Future = Answered<'c>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
-    }
-}
-
 /// The provider, and what is known of it.
 pub(super) struct Provider {
     pub(super) http: Http,
@@ -117,7 +66,7 @@ impl Provider {
             return Err(InvalidOptions::Issuer);
         }
         Ok(Self {
-            http: Http::new(&timing)?,
+            http: Http::new(timing.answer)?,
             issuer,
             timing,
             known: Mutex::new(None),
@@ -171,17 +120,6 @@ impl Provider {
         known.metadata = Arc::new(metadata);
         Ok(Some(known.metadata.clone()))
     }
-}
-
-/// Whether what is sent there stays between us and the provider: over TLS, or on this machine.
-fn keeps_secrets(url: &Url) -> bool {
-    let on_this_machine = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && on_this_machine)
 }
 
 fn check_endpoints(metadata: &Metadata) -> Result<(), OidcError> {

@@ -85,7 +85,7 @@ impl Reconciler {
             return Ok(false);
         }
         let text = job.and_then(|mut job| {
-            self.mask.clean([&mut job]);
+            self.mask.clean([&mut job], None);
             gaps::fill(&streamed.text, &job)
         });
         self.store.make_log_whole(attempt, &streamed, text.as_deref()).await

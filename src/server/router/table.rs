@@ -7,7 +7,7 @@ use axum::http::Method;
 pub enum Access {
     /// Anybody.
     Public,
-    /// Whoever can sign: the handler checks the signature.
+    /// Whoever can sign, or show the token of its run: the handler checks both.
     Signature,
     /// A signed-in operator; others are led to the sign-in page.
     Page,

@@ -443,3 +443,30 @@ async fn strange_shapes_are_no_crash() {
         assert_eq!(outcome.code, 2, "{text}: {findings:#?}");
     }
 }
+
+#[tokio::test]
+async fn a_site_that_wants_the_runs_own_token_needs_the_permission_and_no_secret() {
+    let keyless = async |auth: &str, from: &str, to: &str| {
+        let doctor = with(&heroku(from, to)).await;
+        let workflow = "workflow = \"deploy-heroku.yml\"";
+        doctor.file(
+            workflow,
+            &format!("{workflow}\ncallback_auth = \"{auth}\"\nrepository_id = 1"),
+        );
+        doctor.refuse("/secrets/", 404);
+        doctor
+    };
+    let may = "permissions:\n      id-token: write\n";
+    let doctor = keyless("oidc", SECRET, "").await;
+    doctor
+        .finds("no permission", "workflow.notify_with", "error", "may not ask")
+        .await;
+    let doctor = keyless("oidc", "permissions:\n", may).await;
+    doctor
+        .finds("permission", "workflow.notify_with", "ok", "may ask for a token")
+        .await;
+    let doctor = keyless("secret_and_oidc", "permissions:\n", may).await;
+    doctor
+        .finds("both", "settings.secret", "error", "CONSOLE_CALLBACK_SECRET")
+        .await;
+}

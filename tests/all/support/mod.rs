@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod hook_listener;
+pub(crate) mod issuer;
 pub(crate) mod people;
 pub(crate) mod provider;
 pub(crate) mod provider_key;
@@ -10,10 +11,10 @@ pub(crate) mod secrets;
 use raxx_console::domain::{DeployId, DeployRecord};
 use raxx_console::server::config::{Config, Limits, parse_file};
 use raxx_console::server::demo::stand_in::{Scenario, StandIn, StandInOptions};
-use raxx_console::server::github;
 use raxx_console::server::run::{self, Running};
 use raxx_console::server::signature::{Keys, Secret};
 use raxx_console::server::webhooks::WebhookSecret;
+use raxx_console::server::{github, keyless};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -68,6 +69,9 @@ pub(crate) struct Setup {
     /// Its `console.toml`.
     pub file: String,
     pub public_url: Option<&'static str>,
+    /// Whose tokens it believes; its GitHub's unless given.
+    pub issuer: Option<String>,
+    pub timing: keyless::Timing,
 }
 
 impl Default for Setup {
@@ -78,6 +82,8 @@ impl Default for Setup {
             api_version: "2022-11-28",
             file: SITES.to_owned(),
             public_url: Some("https://console.example.com"),
+            issuer: None,
+            timing: keyless::Timing::default(),
         }
     }
 }
@@ -101,6 +107,7 @@ pub(crate) async fn stand_in(scenario: Scenario) -> StandIn {
         console_url: String::new(),
         callback_secret: SECRET.to_owned(),
         pace: Duration::from_millis(10),
+        id_token: false,
         play: false,
         default_scenario: scenario,
     };
@@ -127,6 +134,11 @@ pub(crate) fn config_with(data: &TempDir, github_url: &str, file: &str) -> Confi
             api_version: "2022-11-28".to_owned(),
             identity: github::Identity::Token(DISPATCH_TOKEN.into()),
         },
+        keyless: keyless::Options {
+            issuer: github_url.to_owned(),
+            sites: file.callback_auth,
+            timing: keyless::Timing::default(),
+        },
         sites: file.sites,
         sessions: file.sessions,
         provider: file.provider,
@@ -144,6 +156,10 @@ impl Setup {
         config.limits = self.limits;
         config.github.api_version = self.api_version.to_owned();
         config.public_url = self.public_url.map(str::to_owned);
+        config.keyless.timing = self.timing;
+        if let Some(issuer) = self.issuer {
+            config.keyless.issuer = issuer;
+        }
         TestConsole::start(config, github, data).await
     }
 }
@@ -170,6 +186,14 @@ impl TestConsole {
             http,
             data,
         }
+    }
+
+    /// Starts it, and tells its GitHub where callbacks go.
+    pub(crate) async fn played(config: Config, github: StandIn, data: TempDir) -> Self {
+        let console = Self::start(config, github, data).await;
+        let url = format!("http://{}", console.running.addr());
+        console.github.set_console_url(url);
+        console
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -373,19 +397,22 @@ pub(crate) async fn tools_are_there() {
 
 /// A console whose GitHub plays runs with the real action, fast.
 pub(crate) async fn playing(scenario: Scenario) -> TestConsole {
+    let github = player(scenario, SECRET, false).await;
     let data = tempfile::tempdir().unwrap();
+    let config = config(&data, &github.url());
+    TestConsole::played(config, github, data).await
+}
+
+/// A GitHub that plays runs with the real action, fast.
+pub(crate) async fn player(scenario: Scenario, callback_secret: &str, id_token: bool) -> StandIn {
     let options = StandInOptions {
         addr: LOOPBACK,
         console_url: String::new(),
-        callback_secret: SECRET.to_owned(),
+        callback_secret: callback_secret.to_owned(),
         pace: Duration::from_millis(10),
+        id_token,
         play: true,
         default_scenario: scenario,
     };
-    let github = StandIn::start(options).await.unwrap();
-    let console = TestConsole::start(config(&data, &github.url()), github, data).await;
-    console
-        .github
-        .set_console_url(format!("http://{}", console.running.addr()));
-    console
+    StandIn::start(options).await.unwrap()
 }

@@ -49,6 +49,8 @@ pub(crate) struct Token {
 /// What stands where the signature belongs.
 pub(crate) enum Seal {
     Signature,
+    /// Made with another key.
+    Of(Box<Key>),
     /// Made for other claims.
     Stolen,
     Hmac(Vec<u8>),
@@ -328,11 +330,29 @@ impl Behaviour {
             seal: Seal::Signature,
         };
         (self.shape)(&mut token);
+        token.sealed(key)
+    }
+}
+
+impl Seal {
+    pub(crate) fn of(key: Key) -> Self {
+        Self::Of(Box::new(key))
+    }
+
+    /// By an RSA key that no provider has.
+    pub(crate) fn other(kid: &str) -> Self {
+        Self::of(Key::other(kid))
+    }
+}
+
+impl Token {
+    pub(crate) fn sealed(self, key: &Key) -> String {
         let encode = |part: &Value| base64url(part.to_string().as_bytes());
-        let signed = format!("{}.{}", encode(&token.header), encode(&token.claims));
-        let seal = match token.seal {
+        let signed = format!("{}.{}", encode(&self.header), encode(&self.claims));
+        let seal = match self.seal {
             Seal::Signature => key.sign(signed.as_bytes()),
-            Seal::Stolen => key.sign(format!("{}.{}", encode(&token.header), encode(&json!({}))).as_bytes()),
+            Seal::Of(other) => other.sign(signed.as_bytes()),
+            Seal::Stolen => key.sign(format!("{}.{}", encode(&self.header), encode(&json!({}))).as_bytes()),
             Seal::Hmac(secret) => {
                 let secret = hmac::Key::new(hmac::HMAC_SHA256, &secret);
                 hmac::sign(&secret, signed.as_bytes()).as_ref().to_vec()

@@ -45,9 +45,7 @@ impl Key {
     /// A new key; the RSA one is always the same, as making one takes too long.
     pub(crate) fn new(kid: &str, algorithm: Algorithm) -> Self {
         let pair = match algorithm {
-            Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Rs512 => {
-                Pair::Rsa(RsaKeyPair::from_pkcs8(&rsa()).unwrap())
-            }
+            Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Rs512 => Pair::Rsa(rsa(include_str!("provider.pem"))),
             Algorithm::Es256 => Pair::Ec(ec(&signature::ECDSA_P256_SHA256_FIXED_SIGNING)),
             Algorithm::Es384 => Pair::Ec(ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING)),
             Algorithm::EdDsa => {
@@ -59,6 +57,15 @@ impl Key {
             kid: kid.to_owned(),
             algorithm,
             pair,
+        }
+    }
+
+    /// Another RSA key, that of the demo's stand-in.
+    pub(crate) fn other(kid: &str) -> Self {
+        Self {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::Rs256,
+            pair: Pair::Rsa(rsa(include_str!("../../../src/server/demo/stand_in/issuer.pem"))),
         }
     }
 
@@ -135,8 +142,8 @@ fn ec(algorithm: &'static EcdsaSigningAlgorithm) -> EcdsaKeyPair {
     EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap()
 }
 
-fn rsa() -> Vec<u8> {
-    let lines = include_str!("provider.pem").lines().skip(1);
+fn rsa(pem: &str) -> RsaKeyPair {
+    let lines = pem.lines().skip(1);
     let encoded: String = lines.filter(|line| !line.starts_with("-----")).collect();
-    STANDARD.decode(encoded).unwrap()
+    RsaKeyPair::from_pkcs8(&STANDARD.decode(encoded).unwrap()).unwrap()
 }

@@ -7,6 +7,7 @@ mod app;
 mod connection;
 mod deployments;
 mod gate;
+mod issuer;
 mod pages;
 mod plan;
 mod play;
@@ -24,7 +25,9 @@ pub use scenario::{Scenario, UnknownScenario};
 pub use state::{Dispatch, Run, RunStep};
 
 use connection::{Cut, CuttableListener};
+use issuer::Issuer;
 use play::Scripts;
+use routes::Ctx;
 use state::State;
 use std::io;
 use std::net::SocketAddr;
@@ -44,10 +47,12 @@ pub struct StandInOptions {
     pub addr: SocketAddr,
     /// Where played runs send their callbacks.
     pub console_url: String,
-    /// What they sign them with.
+    /// What they sign them with; with nothing, if it is empty.
     pub callback_secret: String,
     /// One beat of a played run: about a line of log.
     pub pace: Duration,
+    /// Whether runs are given `id-token: write`, so that their callbacks come with a token, too.
+    pub id_token: bool,
     /// Whether runs are played. If not they stay queued, and a test speaks for them.
     pub play: bool,
     /// What happens unless something else was chosen for the workflow.
@@ -68,10 +73,12 @@ struct Shared {
     console_url: Mutex<String>,
     callback_secret: String,
     pace: Duration,
+    id_token: bool,
     play: bool,
     changed: Notify,
     released: watch::Sender<bool>,
     scripts: Scripts,
+    issuer: Issuer,
     stop: CancellationToken,
 }
 
@@ -89,10 +96,12 @@ impl StandIn {
             console_url: Mutex::new(options.console_url),
             callback_secret: options.callback_secret,
             pace: options.pace,
+            id_token: options.id_token,
             play: options.play,
             changed: Notify::new(),
             released: watch::Sender::new(false),
             scripts: Scripts::write()?,
+            issuer: Issuer::new()?,
             stop: stop.clone(),
         });
         let service = routes::routes(shared.clone(), addr).into_make_service_with_connect_info::<Cut>();
@@ -112,6 +121,11 @@ impl StandIn {
     /// Its base address, to be given as `GITHUB_API_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// GitHub's number of a repository.
+    pub fn repository_id(name: &str) -> u64 {
+        u64::from(issuer::repository_id(name))
     }
 
     /// Says where the console is, once that is known.
@@ -151,7 +165,11 @@ impl StandIn {
 
     /// Starts a run as a person does by hand: without the console. Its id.
     pub fn start_by_hand(&self, repository: &str, workflow: &str, by: &str) -> i64 {
-        self.shared.start_by_hand(repository, workflow, by)
+        let ctx = Ctx {
+            shared: self.shared.clone(),
+            base: self.url(),
+        };
+        runs::start_by_hand(&ctx, repository, workflow, by)
     }
 
     /// Changes a run, where no one plays it.
@@ -222,23 +240,6 @@ impl StandIn {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-
-    /// Starts a run that no dispatch asked for. Its id.
-    fn start_by_hand(self: &Arc<Self>, repository: &str, workflow: &str, by: &str) -> i64 {
-        let dispatch = Dispatch {
-            workflow: workflow.to_owned(),
-            git_ref: "main".to_owned(),
-            inputs: serde_json::Map::new(),
-            api_version: None,
-            return_run_details: false,
-            scenario: if self.play { Scenario::Slow } else { Scenario::Queued },
-        };
-        let run = self.state().start_run(repository, &dispatch);
-        self.state().change_run(run.id, |run| by.clone_into(&mut run.by));
-        let id = run.id;
-        play::begin(self.clone(), run);
-        id
     }
 
     fn console_url(&self) -> String {

@@ -2,8 +2,9 @@
 //! are told by its own `notify.sh`.
 
 use super::plan::{PlannedStep, plan};
+use super::routes::Ctx;
 use super::state::{Run, RunStep};
-use super::{Scenario, Shared};
+use super::{Scenario, Shared, issuer};
 use crate::domain::Timestamp;
 use crate::server::clock;
 use std::io;
@@ -62,19 +63,21 @@ impl Scripts {
 }
 
 /// Begins to play a run in the background, if this stand-in plays.
-pub(super) fn begin(shared: Arc<Shared>, run: Run) {
+pub(super) fn begin(ctx: Ctx, run: Run) {
+    let Ctx { shared, base } = ctx;
     if !shared.play || !run.is_played() {
         return;
     }
     let stop = shared.stop.clone();
     tokio::spawn(async move {
         // The commands die with the future that waits for them.
-        let _ended = stop.run_until_cancelled(Player { shared, run }.play()).await;
+        let _ended = stop.run_until_cancelled(Player { shared, base, run }.play()).await;
     });
 }
 
 struct Player {
     shared: Arc<Shared>,
+    base: String,
     run: Run,
 }
 
@@ -244,6 +247,14 @@ impl Player {
             .stderr(Stdio::null())
             // A group of its own, so that a step ends with everything that it started.
             .process_group(0);
+        if self.shared.id_token {
+            command
+                .env(
+                    "ACTIONS_ID_TOKEN_REQUEST_URL",
+                    issuer::request_url(&self.base, self.run.id),
+                )
+                .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", &self.run.request_token);
+        }
         command
     }
 

@@ -2,7 +2,7 @@
 
 use super::connection::Cut;
 use super::state::{Dispatch, Run};
-use super::{Scenario, Shared, UnknownScenario, app, deployments, gate, pages, play, repositories, runs};
+use super::{Scenario, Shared, UnknownScenario, app, deployments, gate, issuer, pages, play, repositories, runs};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -38,6 +38,8 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         )
         .route_layer(from_fn_with_state(ctx.clone(), gate::gate))
         .merge(app::routes())
+        // The issuer of its runs' tokens
+        .merge(issuer::routes())
         // For people
         .route("/", get(pages::overview))
         .route("/{owner}/{repo}/actions/runs/{id}", get(pages::run))
@@ -104,7 +106,7 @@ async fn answer(ctx: &Ctx, cut: &Cut, repository: &str, dispatch: &Dispatch) -> 
         return refused;
     }
     let run = ctx.shared.state().start_run(repository, dispatch);
-    play::begin(ctx.shared.clone(), run.clone());
+    play::begin(ctx.clone(), run.clone());
     match dispatch.scenario {
         S::Error500Accepted => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
         S::Drop => {
@@ -223,7 +225,7 @@ struct ByHand {
 
 /// As `gh workflow run` would: without the console.
 async fn start_by_hand(State(ctx): State<Ctx>, Form(wish): Form<ByHand>) -> Redirect {
-    ctx.shared.start_by_hand(&wish.repository, &wish.workflow, "octocat");
+    runs::start_by_hand(&ctx, &wish.repository, &wish.workflow, "octocat");
     Redirect::to("/")
 }
 

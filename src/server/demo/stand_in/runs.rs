@@ -2,13 +2,13 @@
 
 use super::Scenario;
 use super::routes::{Ctx, refusal, text};
-use super::state::Run;
+use super::state::{Dispatch, Run};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 pub(super) fn routes() -> Router<Ctx> {
@@ -200,6 +200,24 @@ fn with_job(ctx: &Ctx, id: i64, answer: impl FnOnce(&Run) -> Response) -> Respon
     }
 }
 
+/// Starts a run that no dispatch asked for. Its id.
+pub(super) fn start_by_hand(ctx: &Ctx, repository: &str, workflow: &str, by: &str) -> i64 {
+    let shared = &ctx.shared;
+    let dispatch = Dispatch {
+        workflow: workflow.to_owned(),
+        git_ref: "main".to_owned(),
+        inputs: Map::new(),
+        api_version: None,
+        return_run_details: false,
+        scenario: if shared.play { Scenario::Slow } else { Scenario::Queued },
+    };
+    let run = shared.state().start_run(repository, &dispatch);
+    shared.state().change_run(run.id, |run| by.clone_into(&mut run.by));
+    let id = run.id;
+    super::play::begin(ctx.clone(), run);
+    id
+}
+
 /// For people: runs a run that has ended again.
 pub(super) async fn run_again(State(ctx): State<Ctx>, Path(id): Path<i64>) -> Response {
     let run = {
@@ -216,7 +234,7 @@ pub(super) async fn run_again(State(ctx): State<Ctx>, Path(id): Path<i64>) -> Re
         return refusal(StatusCode::NOT_FOUND, "Not Found");
     };
     if run.status == "queued" {
-        super::play::begin(ctx.shared.clone(), run);
+        super::play::begin(ctx.clone(), run);
     }
     Redirect::to("/").into_response()
 }
@@ -236,7 +254,7 @@ pub(super) async fn approve(State(ctx): State<Ctx>, Path(id): Path<i64>) -> Resp
         return refusal(StatusCode::NOT_FOUND, "Not Found");
     };
     if run.status == "queued" {
-        super::play::begin(ctx.shared.clone(), run);
+        super::play::begin(ctx.clone(), run);
     }
     Redirect::to("/").into_response()
 }

@@ -6,6 +6,7 @@ use super::deployments::{Deployment, DeploymentFault};
 use super::gate::{Asked, Fault};
 use super::repositories::SetUp;
 use crate::domain::Timestamp;
+use crate::server::auth::opaque;
 use crate::server::clock;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -70,6 +71,8 @@ pub struct Run {
     pub updated_at: Timestamp,
     /// The steps of its one job.
     pub steps: Vec<RunStep>,
+    /// What its job shows when it asks for a token.
+    pub request_token: String,
     /// Cancelled when somebody asks the run to stop.
     pub cancel: CancellationToken,
     /// Which attempt this is, from 1.
@@ -183,6 +186,7 @@ impl State {
             created_at: now,
             updated_at: now,
             steps: Vec::new(),
+            request_token: opaque::generate().unwrap_or_default(),
             cancel: CancellationToken::new(),
             attempt: 1,
             by: ITSELF.to_owned(),

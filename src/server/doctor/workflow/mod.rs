@@ -10,6 +10,7 @@ mod trigger;
 
 use super::Finding;
 use crate::server::deploys::DEPLOY_ID_INPUT;
+use crate::server::keyless::CallbackAuth;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,8 +38,8 @@ pub(super) struct Uses {
     pub(super) unknown_environment: bool,
 }
 
-/// Checks a workflow for a site that sends these inputs beside the deploy's id.
-pub(super) fn check(text: &str, sent: &BTreeMap<String, String>) -> Checked {
+/// Checks a workflow for a site that sends these inputs beside the deploy's id, and wants this of its callbacks.
+pub(super) fn check(text: &str, sent: &BTreeMap<String, String>, auth: CallbackAuth) -> Checked {
     let workflow = match parse(text) {
         Ok(workflow) => workflow,
         Err(finding) => {
@@ -55,7 +56,7 @@ pub(super) fn check(text: &str, sent: &BTreeMap<String, String>) -> Checked {
     findings.extend(inputs::check(&workflow, sent));
     findings.push(run_name(&workflow));
     findings.push(concurrency::check(&workflow));
-    let (told, uses) = notify::check(&workflow);
+    let (told, uses) = notify::check(&workflow, auth);
     findings.extend(told);
     Checked { findings, uses }
 }

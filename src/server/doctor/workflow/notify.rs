@@ -3,6 +3,7 @@
 use super::{Uses, expression, jobs};
 use crate::server::deploys::DEPLOY_ID_INPUT;
 use crate::server::doctor::Finding;
+use crate::server::keyless::CallbackAuth;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -18,14 +19,15 @@ struct Call<'a> {
 }
 
 /// Checks the calls of the action, and finds what they take from GitHub.
-pub(super) fn check(workflow: &Value) -> (Vec<Finding>, Uses) {
+pub(super) fn check(workflow: &Value, auth: CallbackAuth) -> (Vec<Finding>, Uses) {
     let calls = calls(workflow);
     let mut findings = vec![end(workflow, &calls)];
     let mut uses = Uses::default();
     // A milestone and the last step mostly say the same; so do their faults.
     let mut faults: Vec<Finding> = Vec::new();
     for call in &calls {
-        for fault in call.faults() {
+        let token_fault = auth.repository_id().and_then(|_| call.token_fault(workflow));
+        for fault in call.faults(auth).into_iter().chain(token_fault) {
             if !faults.contains(&fault) {
                 faults.push(fault);
             }
@@ -33,8 +35,19 @@ pub(super) fn check(workflow: &Value) -> (Vec<Finding>, Uses) {
         call.collect(&mut uses);
     }
     if faults.is_empty() && !calls.is_empty() {
-        let message = "the action gets the deploy's id, the console's address and a secret of GitHub's";
+        let message = match auth {
+            CallbackAuth::Secret => "the action gets the deploy's id, the console's address and a secret of GitHub's",
+            CallbackAuth::Oidc(_) => {
+                "the action gets the deploy's id and the console's address, and may ask for a token"
+            }
+            CallbackAuth::SecretAndOidc(_) => {
+                "the action gets the deploy's id, the console's address and a secret, and may ask for a token"
+            }
+        };
         faults.push(Finding::ok(WITH, message));
+    }
+    if !auth.needs_secret() {
+        uses.secrets.clear();
     }
     findings.extend(faults);
     (findings, uses)
@@ -98,11 +111,26 @@ impl<'a> Call<'a> {
     }
 
     /// What is wrong with what it is given.
-    fn faults(&self) -> Vec<Finding> {
-        [self.deploy_id_fault(), self.secret_fault(), self.url_fault()]
-            .into_iter()
-            .flatten()
-            .collect()
+    fn faults(&self, auth: CallbackAuth) -> Vec<Finding> {
+        let secret_fault = auth.needs_secret().then(|| self.secret_fault()).flatten();
+        let faults = [self.deploy_id_fault(), secret_fault, self.url_fault()];
+        faults.into_iter().flatten().collect()
+    }
+
+    /// Without the permission GitHub gives the job no token.
+    fn token_fault(&self, workflow: &Value) -> Option<Finding> {
+        let of_job = &self.job["permissions"];
+        let permissions = if of_job.is_null() {
+            &workflow["permissions"]
+        } else {
+            of_job
+        };
+        if permissions == "write-all" || permissions["id-token"] == "write" {
+            return None;
+        }
+        let message = "the site wants the run's own token, and the job may not ask GitHub for one";
+        let remedy = "give the job `permissions:` with `id-token: write`";
+        Some(Finding::error(WITH, message, remedy))
     }
 
     fn deploy_id_fault(&self) -> Option<Finding> {
