@@ -44,9 +44,20 @@ async fn the_newer_api_version_is_not_asked_for_details_and_gives_them() {
     };
     let console = setup.start().await;
     let deploy = console.deploy("docs").await.deploy;
-    console.until(deploy.id, "queued").await;
-    assert!(!console.github.dispatches()[0].return_run_details);
+    let record = console.until(deploy.id, "queued").await;
+    assert_eq!(record["run_id"], json!(console.github.runs()[0].id));
+    assert_eq!(
+        record["timeline"].as_array().unwrap().len(),
+        3,
+        "it was told, not looked for"
+    );
+    let dispatch = &console.github.dispatches()[0];
+    assert_eq!(
+        (dispatch.api_version.as_deref(), dispatch.return_run_details),
+        (Some("2026-03-10"), false)
+    );
     assert_eq!(console.github.dispatches().len(), 1);
+    learns_the_commit(&console, &record).await;
 }
 
 #[tokio::test]
@@ -142,6 +153,11 @@ async fn what_never_left_is_a_failure_and_not_a_riddle() {
 #[tokio::test]
 async fn the_commit_is_learned_from_the_run() {
     let (console, record) = ends_in(Scenario::Queued, "queued").await;
+    learns_the_commit(&console, &record).await;
+}
+
+/// Waits until the run was read, and its commit with it.
+async fn learns_the_commit(console: &TestConsole, record: &Value) {
     let id = serde_json::from_value(record["id"].clone()).unwrap();
     for _ in 0..500 {
         if console.read(id).await["head_sha"].is_string() {

@@ -25,6 +25,7 @@ mod outside;
 mod provider_sign_in;
 mod read;
 mod reconcile;
+mod record;
 mod sign_in;
 mod start;
 mod support;

@@ -151,6 +151,7 @@ async fn start_stand_in(
         id_token: true,
         play: true,
         default_scenario: Scenario::Succeed,
+        record: None,
     };
     StandIn::start(options)
         .await

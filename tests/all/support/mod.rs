@@ -110,6 +110,7 @@ pub(crate) async fn stand_in(scenario: Scenario) -> StandIn {
         id_token: false,
         play: false,
         default_scenario: scenario,
+        record: Some(secrets::file("exchanges")),
     };
     StandIn::start(options).await.unwrap()
 }
@@ -413,6 +414,7 @@ pub(crate) async fn player(scenario: Scenario, callback_secret: &str, id_token: 
         id_token,
         play: true,
         default_scenario: scenario,
+        record: Some(secrets::file("exchanges")),
     };
     StandIn::start(options).await.unwrap()
 }

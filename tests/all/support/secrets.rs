@@ -11,7 +11,8 @@ use std::sync::{Mutex, Once};
 
 static STARTED: Once = Once::new();
 
-fn file(kind: &str) -> PathBuf {
+/// This process's file of that kind.
+pub(crate) fn file(kind: &str) -> PathBuf {
     let folder = std::env::var_os("TEST_LOGS").map_or_else(|| repository().join("target/test-logs"), PathBuf::from);
     std::fs::create_dir_all(&folder).unwrap();
     folder.join(format!("{}.{kind}", std::process::id()))

@@ -153,7 +153,7 @@ async fn create(
         return refused;
     }
     let Ok(wish) = serde_json::from_value::<DeploymentWish>(body) else {
-        return refusal(StatusCode::UNPROCESSABLE_ENTITY, "Invalid request.");
+        return invalid("Invalid request.");
     };
     if wish.auto_merge || wish.required_contexts.as_ref().is_none_or(|checks| !checks.is_empty()) {
         let words = format!("Conflict: Commit status checks failed for {}.", wish.git_ref);
@@ -189,7 +189,7 @@ async fn tell(
         STATES.contains(&status.state.as_str()) && status.description.chars().count() <= MOST_DESCRIPTION
     };
     let Some(status) = serde_json::from_value(body).ok().filter(is_valid) else {
-        return refusal(StatusCode::UNPROCESSABLE_ENTITY, "Validation Failed");
+        return invalid("Validation Failed");
     };
     let repository = format!("{owner}/{repo}");
     let mut state = ctx.shared.state();
@@ -224,11 +224,17 @@ fn refused(ctx: &Ctx, headers: &HeaderMap) -> Option<Response> {
     match fault {
         _ if !is_permitted(ctx, headers) => Some(may_not("Resource not accessible by integration")),
         Some(DeploymentFault::Refuse403) => Some(may_not("Resource not accessible by personal access token")),
-        Some(DeploymentFault::Refuse422) => Some(refusal(StatusCode::UNPROCESSABLE_ENTITY, "No ref found for: main")),
+        Some(DeploymentFault::Refuse422) => Some(invalid("No ref found for: main")),
         Some(DeploymentFault::Error500) => Some(refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error")),
         Some(DeploymentFault::SecondaryLimit(seconds)) => Some(gate::secondary_limit(seconds)),
         Some(DeploymentFault::DropCreated) | None => None,
     }
+}
+
+/// GitHub's `validation-error`, which has no `status`.
+fn invalid(message: &str) -> Response {
+    let body = json!({ "message": message, "documentation_url": "https://docs.github.com/rest" });
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
 }
 
 /// Where an App is known, its token must have been lent for this.

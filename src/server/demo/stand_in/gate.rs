@@ -2,9 +2,11 @@
 
 use super::app::is_authorized;
 use super::connection::Cut;
+use super::record::OnPurpose;
 use super::repositories;
 use super::routes::{Ctx, refusal, text};
 use crate::server::clock;
+use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -87,7 +89,7 @@ async fn faulty(fault: Fault, cut: &Cut, request: Request, next: Next) -> Respon
         Fault::Error500 => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
         Fault::Drop => {
             cut.now();
-            StatusCode::OK.into_response()
+            (Extension(OnPurpose), StatusCode::OK).into_response()
         }
         Fault::Slow(time) => {
             tokio::time::sleep(time).await;

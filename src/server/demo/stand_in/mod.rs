@@ -11,6 +11,7 @@ mod issuer;
 mod pages;
 mod plan;
 mod play;
+mod record;
 mod repositories;
 mod routes;
 mod runs;
@@ -31,6 +32,7 @@ use routes::Ctx;
 use state::State;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -57,6 +59,8 @@ pub struct StandInOptions {
     pub play: bool,
     /// What happens unless something else was chosen for the workflow.
     pub default_scenario: Scenario,
+    /// The file that every exchange at GitHub's routes is added to, a line of JSON each.
+    pub record: Option<PathBuf>,
 }
 
 /// A stand-in that runs. Clones are the same one; when the last is dropped it stops, and its runs with it.
@@ -75,6 +79,7 @@ struct Shared {
     pace: Duration,
     id_token: bool,
     play: bool,
+    record: Option<PathBuf>,
     changed: Notify,
     released: watch::Sender<bool>,
     scripts: Scripts,
@@ -98,6 +103,7 @@ impl StandIn {
             pace: options.pace,
             id_token: options.id_token,
             play: options.play,
+            record: options.record,
             changed: Notify::new(),
             released: watch::Sender::new(false),
             scripts: Scripts::write()?,

@@ -1,6 +1,7 @@
 //! GitHub's routes, as far as the console uses them, and the stand-in's own.
 
 use super::connection::Cut;
+use super::record::{self, OnPurpose};
 use super::state::{Dispatch, Run};
 use super::{Scenario, Shared, UnknownScenario, app, deployments, gate, issuer, pages, play, repositories, runs};
 use axum::body::{Body, Bytes};
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
@@ -38,6 +39,9 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         )
         .route_layer(from_fn_with_state(ctx.clone(), gate::gate))
         .merge(app::routes())
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not Found") })
+        // So far it is GitHub's, and what is asked for in vain.
+        .layer(from_fn_with_state(ctx.clone(), record::record))
         // The issuer of its runs' tokens
         .merge(issuer::routes())
         // For people
@@ -53,7 +57,6 @@ pub(super) fn routes(shared: Arc<Shared>, addr: SocketAddr) -> Router {
         .route("/stand-in/run-again/{id}", post(runs::run_again))
         .route("/stand-in/logs/{id}", get(runs::log))
         .route("/health/{slug}", get(health))
-        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not Found") })
         .with_state(ctx)
 }
 
@@ -111,7 +114,7 @@ async fn answer(ctx: &Ctx, cut: &Cut, repository: &str, dispatch: &Dispatch) -> 
         S::Error500Accepted => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
         S::Drop => {
             cut.now();
-            StatusCode::OK.into_response()
+            (Extension(OnPurpose), StatusCode::OK).into_response()
         }
         S::Hang => std::future::pending().await,
         S::Hold => {
@@ -121,7 +124,7 @@ async fn answer(ctx: &Ctx, cut: &Cut, repository: &str, dispatch: &Dispatch) -> 
             accepted(ctx, &run)
         }
         S::NoDetails => StatusCode::NO_CONTENT.into_response(),
-        S::NotJson => (StatusCode::OK, "<html><body>Unicorn!</body></html>").into_response(),
+        S::NotJson => (Extension(OnPurpose), "<html><body>Unicorn!</body></html>").into_response(),
         S::Huge => endless(),
         _ if dispatch.return_run_details || names_every_run(dispatch) => accepted(ctx, &run),
         _ => StatusCode::NO_CONTENT.into_response(),
@@ -154,8 +157,11 @@ fn refused(dispatch: &Dispatch) -> Option<Response> {
         S::RateLimited => gate::rate_limited(120),
         S::SecondaryLimit => gate::secondary_limit(60),
         S::Error500 => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
-        S::Error502 => (StatusCode::BAD_GATEWAY, "<html><h1>502 Bad Gateway</h1></html>").into_response(),
-        S::Redirect => Redirect::temporary("/elsewhere").into_response(),
+        S::Error502 => {
+            let page = "<html><h1>502 Bad Gateway</h1></html>";
+            (StatusCode::BAD_GATEWAY, Extension(OnPurpose), page).into_response()
+        }
+        S::Redirect => (Extension(OnPurpose), Redirect::temporary("/elsewhere")).into_response(),
         _ if names_every_run(dispatch) && dispatch.return_run_details => refusal(
             StatusCode::UNPROCESSABLE_ENTITY,
             "\"return_run_details\" is not a permitted key.",
@@ -181,7 +187,8 @@ fn accepted(ctx: &Ctx, run: &Run) -> Response {
 /// White space without end: valid so far, for ever.
 fn endless() -> Response {
     let spaces = ReaderStream::new(tokio::io::repeat(b' '));
-    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(spaces)).into_response()
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    (Extension(OnPurpose), headers, Body::from_stream(spaces)).into_response()
 }
 
 async fn dispatches(State(ctx): State<Ctx>) -> Response {

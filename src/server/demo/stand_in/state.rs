@@ -296,9 +296,9 @@ impl Run {
         })
     }
 
-    /// GitHub's `job`s: a run has one here, and none before its turn in its concurrency group.
+    /// GitHub's `job`s: a run has one here, and none before its turn in its concurrency group or if it could not start.
     pub(super) fn jobs_to_json(&self, base: &str) -> Vec<Value> {
-        if self.status == "pending" {
+        if self.status == "pending" || self.conclusion == Some("startup_failure") {
             return Vec::new();
         }
         let steps = self.steps.iter().enumerate().map(|(index, step)| {
