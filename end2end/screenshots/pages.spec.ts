@@ -22,6 +22,9 @@ test("every page in every form", async ({ page, demo, tolerated }) => {
   const site = new Tile(page, "success");
   await expect(site.deploy).toBeEnabled();
   await draw(page, "board-idle");
+  await demo.choose("deploy-outside.yml", "queued");
+  await demo.startByHand("raxx/outside", "deploy-outside.yml");
+  const rerun = await demo.deploy("rerun-site", "Ship the fix for slow search");
   await site.deploy.click();
   await draw(page, "dialog");
   await page.keyboard.press("Escape");
@@ -35,6 +38,14 @@ test("every page in every form", async ({ page, demo, tolerated }) => {
   await expect.poll(() => demo.state(failed), { timeout: 90_000 }).toBe("failed");
   await expect.poll(() => demo.state(succeeded), { timeout: 90_000 }).toBe("succeeded");
   await expect.poll(() => demo.state(lost), { timeout: 90_000 }).toBe("lost");
+  const { run_id } = await demo.api<{ run_id: number }>(`deploys/${rerun}`);
+  await demo.runAgain(run_id);
+  const outside = new Tile(page, "outside");
+  await expect(outside.tile).toContainText("Started outside the console", { timeout: 60_000 });
+  await outside.deploy.click();
+  await draw(page, "outside-dialog");
+  await page.keyboard.press("Escape");
+  await expect(new Tile(page, "rerun").state).toHaveText("Succeeded", { timeout: 60_000 });
   const running = await demo.deploy("reload-site", "Ship the fix for slow search");
   await expect(new Tile(page, "reload").tile).toContainText("Building for production");
   await draw(page, "board-busy");
@@ -43,6 +54,9 @@ test("every page in every form", async ({ page, demo, tolerated }) => {
     await expect(page.getByRole("log")).toBeVisible();
     await draw(page, `record-${name}`);
   }
+  await page.goto(`/deploys/${rerun}?attempt=2`);
+  await expect(page.getByRole("log")).toBeVisible();
+  await draw(page, "record-rerun");
   await page.goto(`/deploys/${blocked}`);
   await page.getByRole("button", { name: "Cancel deploy" }).click();
   await draw(page, "cancel-dialog");

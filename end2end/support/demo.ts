@@ -136,6 +136,16 @@ export class Demo {
     await this.#tell("scenario", { workflow, scenario });
   }
 
+  /** Starts a run as `gh workflow run` would: without the console. */
+  async startByHand(repository: string, workflow: string): Promise<void> {
+    await this.#press("by-hand", { repository, workflow });
+  }
+
+  /** Runs a run that has ended again, as the button on GitHub does. */
+  async runAgain(id: number): Promise<void> {
+    await this.#press(`run-again/${id}`, {});
+  }
+
   async setHealth(slug: string, status: number): Promise<void> {
     await this.#tell("health", { slug, status });
   }
@@ -165,6 +175,16 @@ export class Demo {
       const place = said.indexOf(told);
       if (place >= 0) throw new Error(`a secret is in the log: ${said.slice(Math.max(0, place - 500), place)}…`);
     }
+  }
+
+  /** Sends one of the stand-in's forms. */
+  async #press(what: string, fields: Record<string, string>): Promise<void> {
+    const response = await fetch(`${this.standInUrl}/stand-in/${what}`, {
+      method: "POST",
+      body: new URLSearchParams(fields),
+      redirect: "manual",
+    });
+    if (response.status !== 303) throw new Error(`${what}: ${response.status}`);
   }
 
   async #tell(what: string, choice: object): Promise<void> {

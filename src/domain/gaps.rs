@@ -4,6 +4,7 @@
 //! for certain is left as it is: a gap that is seen is better than a line that stands twice.
 
 use super::log::{SENDER_GAP, without_escapes};
+use std::cell::Cell;
 
 /// What stands before lines that were filled in.
 pub const FILLED: &str = "[filled in from GitHub's log of the job:]\n";
@@ -18,6 +19,9 @@ const RUNNER_SPEAKS: [&str; 4] = [
 ];
 /// How many lines are compared to tell where a piece begins.
 const TELLING_LINES: usize = 50;
+/// A job's log with more lines, and a comparison that takes more steps, are left alone: the text is anybody's.
+const MOST_LINES: usize = 400_000;
+const MOST_STEPS: usize = 20_000_000;
 /// How far ahead the next line of a piece is looked for: the runner's own lines stand between two steps.
 const AHEAD: usize = 200;
 
@@ -26,6 +30,9 @@ const AHEAD: usize = 200;
 pub fn fill(streamed: &str, job: &str) -> Option<String> {
     if streamed.trim().is_empty() {
         return (!job.trim().is_empty()).then(|| format!("{FILLED}{job}"));
+    }
+    if job.bytes().filter(|byte| *byte == b'\n').count() > MOST_LINES {
+        return None;
     }
     let job = JobLog::new(job);
     let mut whole = Whole {
@@ -92,6 +99,8 @@ impl Whole {
 struct JobLog<'a> {
     lines: Vec<&'a str>,
     keys: Vec<String>,
+    /// How many more lines may be compared.
+    steps: Cell<usize>,
 }
 
 /// Where a piece lies in the job's log.
@@ -107,7 +116,8 @@ impl<'a> JobLog<'a> {
     fn new(text: &'a str) -> Self {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let keys = lines.iter().map(|line| key(line)).collect();
-        Self { lines, keys }
+        let steps = Cell::new(MOST_STEPS);
+        Self { lines, keys, steps }
     }
 
     /// Finds a piece at line `from` or later. After a gap its first line may be the end of one.
@@ -131,6 +141,10 @@ impl<'a> JobLog<'a> {
     /// The place where most of the first lines follow each other as they do in the piece, and how many do.
     fn place(&self, keys: &[String], from: usize, broken: usize) -> Option<(usize, Found)> {
         let first = keys.first()?;
+        let most = self.keys.len() - from + keys.len() * AHEAD;
+        let begins = self.keys[from..].iter().filter(|key| *key == first).count();
+        let left = self.steps.get().checked_sub(most + begins * TELLING_LINES)?;
+        self.steps.set(left);
         let alike = |begin: usize| {
             let both = self.keys[begin..].iter().zip(keys).take(TELLING_LINES);
             both.take_while(|(ours, theirs)| ours == theirs).count()

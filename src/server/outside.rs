@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 const BEAT: Duration = Duration::from_secs(1);
 /// How often a workflow's runs are listed, in milliseconds; more often while one from outside is under way.
-const QUIET_MS: i64 = 60_000;
+const QUIET_MS: i64 = 30_000;
 const BUSY_MS: i64 = 15_000;
 /// However often GitHub hints, it is not asked sooner than this after the last time.
 const LEAST_MS: i64 = 2_000;

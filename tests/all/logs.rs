@@ -200,6 +200,14 @@ fn lines_that_repeat_are_counted_and_colours_do_not_matter() {
 }
 
 #[test]
+fn a_log_that_would_take_for_ever_is_left_alone() {
+    let job = "\n".repeat(300_000);
+    let streamed = format!("\n{SENDER_GAP}").repeat(2_000);
+    assert!(fill(&streamed, &job).is_none_or(|whole| whole.contains(SENDER_GAP)));
+    assert_eq!(fill("a\n", &"a\n".repeat(500_000)), None);
+}
+
+#[test]
 fn what_cannot_be_placed_stays_a_gap() {
     let job = "a\nb\nc\nd\n";
     let streamed = format!("a\n{SENDER_GAP}nowhere\n{SENDER_GAP}d\n");

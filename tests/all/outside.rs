@@ -228,7 +228,7 @@ async fn an_unchanged_list_costs_nothing_and_a_failure_is_waited_out() {
     assert_eq!(lists.last(), Some(&304), "{lists:?}");
     console.github.set_fault(Some(Fault::Error500));
     look(&console, 200).await;
-    assert_eq!(look(&console, 230).await, 0);
+    assert_eq!(look(&console, 220).await, 0);
     console.github.set_fault(None);
     assert_eq!(look(&console, 400).await, 2, "both workflows");
 }

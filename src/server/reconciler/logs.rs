@@ -3,7 +3,7 @@
 use super::{BEAT, Reconciler, WORTH_ASKING_MS};
 use crate::domain::{Attempt, Deploy, Timestamp, gaps};
 use crate::server::clock;
-use crate::server::store::StoreError;
+use crate::server::store::{StoreError, Streamed};
 use std::collections::HashMap;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,19 @@ impl Reconciler {
         Ok(done)
     }
 
+    /// The log with what was missing. Long logs take their time, which is not the other tasks'.
+    async fn filled(&self, streamed: &Streamed, mut job: String) -> Option<String> {
+        let (mask, streamed) = (self.mask.clone(), streamed.text.clone());
+        let filled = tokio::task::spawn_blocking(move || {
+            mask.clean([&mut job], None);
+            gaps::fill(&streamed, &job)
+        });
+        filled.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a log could not be made whole");
+            None
+        })
+    }
+
     /// Whether nothing more is to be done about it.
     async fn fill_log(&self, deploy: &Deploy, now: Timestamp) -> Result<bool, StoreError> {
         let attempt = deploy.attempt();
@@ -84,10 +97,10 @@ impl Reconciler {
         if job.is_none() && now.millis_since(ended) < NOT_YET_MS {
             return Ok(false);
         }
-        let text = job.and_then(|mut job| {
-            self.mask.clean([&mut job], None);
-            gaps::fill(&streamed.text, &job)
-        });
+        let text = match job {
+            Some(job) => self.filled(&streamed, job).await,
+            None => None,
+        };
         self.store.make_log_whole(attempt, &streamed, text.as_deref()).await
     }
 }

@@ -25,7 +25,8 @@ pub(in crate::ui) fn Attempts(
         let all = std::iter::once((1, first)).chain(rest);
         let link = |(number, text): (i64, AnyView)| {
             let current = (number == shown).then_some("page");
-            view! { <li><a href=words::attempt_path(id, number) aria-current=current>{text}</a></li> }
+            // A page of its own, loaded as one: what is drawn for one attempt does not turn into another.
+            view! { <li><a href=words::attempt_path(id, number) rel="external" aria-current=current>{text}</a></li> }
         };
         all.map(link).collect_view()
     };

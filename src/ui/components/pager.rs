@@ -10,8 +10,12 @@ pub(in crate::ui) fn Pager(
     /// Whether this is an older page already.
     is_older: bool,
 ) -> impl IntoView {
-    let newest = is_older.then(|| view! { <a class="button" href=path.clone()>"Newest"</a> });
-    let older = next.map(|next| view! { <a class="button" href=format!("{path}?before={next}")>"Older"</a> });
+    // Loaded as pages of their own: what is drawn for one page does not turn into another.
+    let newest = is_older.then(|| view! { <a class="button" rel="external" href=path.clone()>"Newest"</a> });
+    let older = next.map(|next| {
+        let href = format!("{path}?before={next}");
+        view! { <a class="button" rel="external" href=href>"Older"</a> }
+    });
     view! {
         <nav class="pager" aria-label="More deploys">
             {newest} {older}

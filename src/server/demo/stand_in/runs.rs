@@ -203,13 +203,15 @@ fn with_job(ctx: &Ctx, id: i64, answer: impl FnOnce(&Run) -> Response) -> Respon
 /// Starts a run that no dispatch asked for. Its id.
 pub(super) fn start_by_hand(ctx: &Ctx, repository: &str, workflow: &str, by: &str) -> i64 {
     let shared = &ctx.shared;
+    let chosen = shared.state().chosen().get(workflow).copied();
+    let otherwise = if shared.play { Scenario::Slow } else { Scenario::Queued };
     let dispatch = Dispatch {
         workflow: workflow.to_owned(),
         git_ref: "main".to_owned(),
         inputs: Map::new(),
         api_version: None,
         return_run_details: false,
-        scenario: if shared.play { Scenario::Slow } else { Scenario::Queued },
+        scenario: chosen.unwrap_or(otherwise),
     };
     let run = shared.state().start_run(repository, &dispatch);
     shared.state().change_run(run.id, |run| by.clone_into(&mut run.by));
