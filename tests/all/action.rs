@@ -354,6 +354,24 @@ async fn a_megabyte_arrives_or_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn a_megabyte_of_every_byte_passes_through_and_the_console_takes_it() {
+    let console = crate::support::console().await;
+    let callback = console.bound("docs").await;
+    let folder = tempfile::tempdir().unwrap();
+    let every: Vec<u8> = (0..=255).cycle().take(1024 * 1024).collect();
+    let file = folder.path().join("output");
+    std::fs::write(&file, &every).unwrap();
+    let job = Job::stream(&console.url(""), &format!("cat {}", file.display()));
+    let ended = job.set("CONSOLE_DEPLOY_ID", &callback.deploy.to_string()).run().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert!(ended.stdout == every, "byte for byte");
+    let record = console.read(callback.deploy).await;
+    let log = record["log"]["text"].as_str().unwrap();
+    assert!(log.contains("ABCDEFG") && !log.contains('\0'), "{} bytes", log.len());
+    assert_eq!(record["steps"][0]["name"], "Build");
+}
+
+#[tokio::test]
 async fn masked_values_are_not_sent() {
     let console = HookListener::start([]).await;
     let command = format!("echo 'the key is hunter2'; echo '::add-mask::s3cret'; echo 'and s3cret too'; echo {SECRET}");

@@ -557,6 +557,9 @@ async fn a_start_settles_everything_that_was_active() {
 enum Trouble {
     Deleted,
     Cancelled,
+    Replaced,
+    DeadRunner,
+    RunAgain,
     Failed,
     Succeeded,
     Read(Fault),
@@ -567,8 +570,12 @@ async fn from_every_active_state_every_fault_ends_within_two_minutes() {
     let troubles = [
         Trouble::Deleted,
         Trouble::Cancelled,
+        Trouble::Replaced,
+        Trouble::DeadRunner,
+        Trouble::RunAgain,
         Trouble::Failed,
         Trouble::Succeeded,
+        Trouble::Read(Fault::Unauthorized),
         Trouble::Read(Fault::Error500),
         Trouble::Read(Fault::Drop),
         Trouble::Read(Fault::RateLimited(300)),
@@ -583,6 +590,26 @@ async fn from_every_active_state_every_fault_ends_within_two_minutes() {
             match trouble {
                 Trouble::Deleted => github.delete_run(run),
                 Trouble::Cancelled => github.change_run(run, |run| run.conclude("cancelled", None)),
+                Trouble::Replaced => github.change_run(run, |run| {
+                    run.status = "pending";
+                    run.conclude(
+                        "cancelled",
+                        Some("Canceling since a higher priority waiting request exists"),
+                    );
+                }),
+                Trouble::DeadRunner => github.change_run(run, |run| {
+                    works(run);
+                    run.conclude(
+                        "failure",
+                        Some("The self-hosted runner lost communication with the server."),
+                    );
+                }),
+                // And nobody reports on the second attempt either.
+                Trouble::RunAgain => github.change_run(run, |run| {
+                    run.conclude("failure", None);
+                    run.run_again("octocat");
+                    run.conclude("success", None);
+                }),
                 Trouble::Failed => github.change_run(run, |run| run.conclude("failure", None)),
                 Trouble::Succeeded => github.change_run(run, |run| run.conclude("success", None)),
                 Trouble::Read(fault) => github.set_fault(Some(fault)),
@@ -591,13 +618,17 @@ async fn from_every_active_state_every_fault_ends_within_two_minutes() {
                 scene.step(second).await;
             }
             let ended = match (trouble, state) {
-                (Trouble::Cancelled, _) => "cancelled",
-                (Trouble::Failed, _) => "failed",
+                (Trouble::Cancelled | Trouble::Replaced, _) => "cancelled",
+                (Trouble::Failed | Trouble::DeadRunner | Trouble::RunAgain, _) => "failed",
                 (Trouble::Succeeded, _) => "succeeded",
                 (_, "dispatch_unknown") => "dispatch_unknown",
                 _ => "lost",
             };
-            assert_eq!(scene.read(id).await["state"], ended, "{trouble:?} in {state}");
+            let record = scene.read(id).await;
+            assert_eq!(record["state"], ended, "{trouble:?} in {state}");
+            if matches!(trouble, Trouble::RunAgain) {
+                assert_eq!(record["reruns"][0]["state"], "succeeded", "in {state}");
+            }
             scene.one_post();
         }
     }

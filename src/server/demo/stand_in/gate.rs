@@ -27,6 +27,8 @@ pub enum Fault {
     RateLimited(u64),
     /// 403 with `Retry-After`, in seconds.
     SecondaryLimit(u64),
+    /// 401: the token is revoked.
+    Unauthorized,
     /// 500.
     Error500,
     /// The connection closes without an answer.
@@ -86,6 +88,7 @@ async fn faulty(fault: Fault, cut: &Cut, request: Request, next: Next) -> Respon
     match fault {
         Fault::RateLimited(seconds) => rate_limited(seconds),
         Fault::SecondaryLimit(seconds) => secondary_limit(seconds),
+        Fault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "Bad credentials"),
         Fault::Error500 => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
         Fault::Drop => {
             cut.now();
