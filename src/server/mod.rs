@@ -20,6 +20,7 @@ pub mod mask;
 pub mod oidc;
 pub mod outside;
 pub mod reconciler;
+pub mod retention;
 pub mod router;
 pub mod run;
 pub mod signature;

@@ -13,7 +13,7 @@ use super::mask::Mask;
 use super::outside::OutsideWatch;
 use super::reconciler::Reconciler;
 use super::store::{OpenError, Store, StoreError};
-use super::{Console, DemoDoor, Inner, health, router};
+use super::{Console, DemoDoor, Inner, health, retention, router};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -120,6 +120,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
     work.spawn(outside.clone().run(stop.clone()));
     work.spawn(deployments.clone().run(stop.clone()));
     work.spawn(sessions.clone().forget_ended(stop.clone()));
+    work.spawn(retention::keep(store.clone(), config.retention, stop.clone()));
     let (sites, every) = (config.sites.clone(), config.health_every);
     work.spawn(health::watch(store.clone(), sites, every, stop.clone()));
     let console = Console::new(Inner {

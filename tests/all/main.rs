@@ -26,6 +26,7 @@ mod provider_sign_in;
 mod read;
 mod reconcile;
 mod record;
+mod retention;
 mod sign_in;
 mod start;
 mod support;

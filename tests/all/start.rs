@@ -169,6 +169,7 @@ fn a_wrong_file_of_sites_is_refused_with_its_line() {
     auth("\"secret_and_oidc\"").refuses(&["api-prod", "repository_id"]);
     auth("\"token\"").refuses(&["console.toml:9", "token", "secret_and_oidc"]);
     auth("\"oidc\"\nrepository_id = \"7\"").refuses(&["console.toml:10", "string"]);
+    spoiled("[[site]]", "[retention]\nlog_age = \"1h\"\n[[site]]").refuses(&["[retention]", "log_age", "90d"]);
     let oidc = "[oidc]\nissuer = \"https://id.example.com\"\nclient_id = \"console\"\nroles = {}\n[[site]]";
     spoiled("[[site]]", oidc).refuses(&["[oidc]", "roles"]);
     spoiled("[[site]]", &oidc.replace("{}", "{ ops = \"owner\" }")).refuses(&["console.toml:5", "owner"]);

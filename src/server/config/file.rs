@@ -4,6 +4,7 @@ use super::site::DeclaredSite;
 use super::{ConfigError, web_address};
 use crate::domain::{Role, Site, Slug};
 use crate::server::keyless::CallbackAuth;
+use crate::server::retention::Retention;
 use crate::server::store::SessionAges;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// What the file says.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct ConsoleFile {
     pub callback_auth: BTreeMap<Slug, CallbackAuth>,
     /// `[sessions]`: `idle` (2 h unless given) and `absolute` (24 h).
     pub sessions: SessionAges,
+    /// `[retention]`: `log_age` and `log_total_mib`; without them logs are kept for ever.
+    pub retention: Retention,
     /// `[oidc]`.
     pub provider: Option<Provider>,
     /// `trusted_proxies`.
@@ -98,6 +102,8 @@ struct Declared {
     site: Vec<DeclaredSite>,
     #[serde(default)]
     sessions: DeclaredSessions,
+    #[serde(default)]
+    retention: DeclaredRetention,
     oidc: Option<DeclaredProvider>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
@@ -119,6 +125,7 @@ impl Declared {
             sites: checked(sites)?,
             callback_auth,
             sessions: self.sessions.into_ages()?,
+            retention: self.retention.into_retention()?,
             provider: self.oidc.map(DeclaredProvider::into_provider).transpose()?,
             trusted_proxies: self
                 .trusted_proxies
@@ -163,6 +170,27 @@ impl DeclaredSessions {
                 .ok_or_else(|| wrong("absolute"))?,
         };
         Ok(ages)
+    }
+}
+
+/// `[retention]` as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredRetention {
+    log_age: Option<String>,
+    log_total_mib: Option<u32>,
+}
+
+impl DeclaredRetention {
+    fn into_retention(self) -> Result<Retention, ConfigError> {
+        let age = |text: String| {
+            let age = millis(&text).filter(|age| *age >= DAY_MS);
+            age.ok_or_else(|| ConfigError::new("[retention]: `log_age` must be a day or more, such as `90d`"))
+        };
+        Ok(Retention {
+            age_ms: self.log_age.map(age).transpose()?,
+            total_bytes: self.log_total_mib.map(|mib| u64::from(mib) * 1024 * 1024),
+        })
     }
 }
 

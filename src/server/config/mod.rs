@@ -10,6 +10,7 @@ mod survey;
 pub use file::{ConsoleFile, Provider, parse_file, read_file};
 pub use survey::Survey;
 
+use super::retention::Retention;
 use super::signature::{Keys, Secret};
 use super::store::SessionAges;
 use super::webhooks::WebhookSecret;
@@ -52,6 +53,8 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// How long people stay signed in: `[sessions]` of the same file.
     pub sessions: SessionAges,
+    /// For how long, and how many, logs are kept: `[retention]` of the same file.
+    pub retention: Retention,
     /// The OpenID provider: `[oidc]` of the same file.
     pub provider: Option<Provider>,
     /// `OIDC_CLIENT_SECRET`: what the provider knows this console by, where it has given one.
@@ -144,6 +147,7 @@ impl Config {
             },
             sites: file.sites,
             sessions: file.sessions,
+            retention: file.retention,
             provider: file.provider,
             provider_secret: secret(variables, "OIDC_CLIENT_SECRET")?.map(SecretString::from),
             trusted_proxies: file.trusted_proxies,

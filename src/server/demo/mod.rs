@@ -89,6 +89,7 @@ pub async fn start(options: &DemoOptions) -> Result<Demo, StartError> {
         },
         sites: file.sites,
         sessions: file.sessions,
+        retention: file.retention,
         provider: file.provider,
         provider_secret: None,
         trusted_proxies: file.trusted_proxies,

@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn log_after(&self, attempt: Attempt, after: LogCursor) -> Result<LogTail, StoreError> {
-        let (edition, _) = self.log_length(attempt).await?;
+        let (edition, length) = self.log_length(attempt).await?;
         if !after.is_in(edition) {
             let tail = self.log_tail(attempt).await?;
             return Ok(LogTail {
@@ -58,7 +58,8 @@ impl Store {
             });
         }
         let from = after.offset();
-        let to = from.saturating_add(LOG_MORE_BYTES);
+        // Behind the end there may be pieces of a log that was dropped, and is not swept away altogether.
+        let to = from.saturating_add(LOG_MORE_BYTES).min(length);
         self.log_between(attempt, edition, from, to).await
     }
 
@@ -195,7 +196,7 @@ async fn insert_pieces(tx: &mut Transaction<'_, Any>, attempt: Attempt, text: &s
     Ok(())
 }
 
-async fn insert_piece(
+pub(super) async fn insert_piece(
     tx: &mut Transaction<'_, Any>,
     attempt: Attempt,
     start: u64,
@@ -216,7 +217,7 @@ async fn insert_piece(
 }
 
 /// The table and the row where an attempt stands, with its deploy as `$1` and its number as `$2`.
-fn place(attempt: Attempt) -> (&'static str, &'static str) {
+pub(super) fn place(attempt: Attempt) -> (&'static str, &'static str) {
     if attempt.is_rerun() {
         ("console_attempts", "deploy_id = $1 AND attempt = $2")
     } else {

@@ -14,6 +14,7 @@ mod logs;
 mod operators;
 mod outside;
 mod reads;
+mod retention;
 mod rows;
 mod sessions;
 mod standing;

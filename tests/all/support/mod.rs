@@ -142,6 +142,7 @@ pub(crate) fn config_with(data: &TempDir, github_url: &str, file: &str) -> Confi
         },
         sites: file.sites,
         sessions: file.sessions,
+        retention: file.retention,
         provider: file.provider,
         provider_secret: Some(provider::CLIENT_SECRET.into()),
         trusted_proxies: file.trusted_proxies,
