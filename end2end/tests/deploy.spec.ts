@@ -25,7 +25,7 @@ test("a deploy lands, live, and its record tells the story", async ({ page }) =>
   await expect(page.getByRole("log")).toContainText("Checking out main");
   await expect(page.getByRole("log")).toContainText("Healthy");
   await expect(page.getByRole("link", { name: /^Run \d+/ })).toHaveAttribute("href", /actions\/runs\/\d+/);
-  await expect(page.getByText("the run’s signed callback")).toBeVisible();
+  await expect(page.getByText("the run’s callback")).toBeVisible();
 });
 
 test("a failure shows its step and its reason on tile and record", async ({ page }) => {

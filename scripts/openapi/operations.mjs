@@ -8,7 +8,6 @@ export const USED = [
   DISPATCH,
   `GET ${REPO}/actions/workflows/{workflow_id}/runs`,
   `GET ${REPO}/actions/runs/{run_id}`,
-  `GET ${REPO}/actions/runs/{run_id}/jobs`,
   `GET ${REPO}/actions/runs/{run_id}/attempts/{attempt_number}`,
   `GET ${REPO}/actions/runs/{run_id}/attempts/{attempt_number}/jobs`,
   `GET ${REPO}/actions/runs/{run_id}/pending_deployments`,

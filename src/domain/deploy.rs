@@ -34,6 +34,9 @@ impl FromStr for DeployId {
     }
 }
 
+/// GitHub lets nobody run a run again nearly so often.
+pub const MOST_ATTEMPTS: i64 = 1_000;
+
 /// One attempt at a deploy: the one that was asked for, or a re-run of its run on GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {

@@ -30,6 +30,9 @@ pub struct CancelRequest {
     /// Whether GitHub shall stop it without letting the run tidy up; only after a plain cancel did not help.
     #[serde(default)]
     pub force: bool,
+    /// The attempt that is meant; without it, the one that is under way.
+    #[serde(default)]
+    pub attempt: Option<i64>,
 }
 
 /// What an operator vouches for when a deploy is closed by hand.
@@ -40,6 +43,9 @@ pub struct OverrideRequest {
     pub state: State,
     /// How the operator knows, for the record. 1 to 500 characters.
     pub reason: String,
+    /// The attempt that is meant; without it, the one that is under way.
+    #[serde(default)]
+    pub attempt: Option<i64>,
 }
 
 /// What a callback is answered.

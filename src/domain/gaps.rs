@@ -3,7 +3,7 @@
 //! Both are copies of one output, so their lines tell where a piece of one lies in the other. What cannot be placed
 //! for certain is left as it is: a gap that is seen is better than a line that stands twice.
 
-use super::log::{SENDER_GAP, without_escapes};
+use super::log::{LOG_CAP_BYTES, SENDER_GAP, without_escapes};
 use std::cell::Cell;
 
 /// What stands before lines that were filled in.
@@ -17,11 +17,15 @@ const RUNNER_SPEAKS: [&str; 4] = [
     "Post job cleanup.",
     "Cleaning up orphan processes",
 ];
+/// The runner's commands, which it logs in another form: <https://docs.github.com/en/actions/reference/workflow-commands>.
+const COMMANDS: [&str; 6] = ["group", "endgroup", "error", "warning", "notice", "debug"];
+/// What a sender puts in place of a secret.
+const MASKED: &str = "***";
 /// How many lines are compared to tell where a piece begins.
 const TELLING_LINES: usize = 50;
-/// A job's log with more lines, and a comparison that takes more steps, are left alone: the text is anybody's.
+/// Texts with more lines, and comparisons that take more steps, are left alone: both texts are anybody's.
 const MOST_LINES: usize = 400_000;
-const MOST_STEPS: usize = 20_000_000;
+const MOST_STEPS: usize = 50_000_000;
 /// How far ahead the next line of a piece is looked for: the runner's own lines stand between two steps.
 const AHEAD: usize = 200;
 
@@ -31,7 +35,8 @@ pub fn fill(streamed: &str, job: &str) -> Option<String> {
     if streamed.trim().is_empty() {
         return (!job.trim().is_empty()).then(|| format!("{FILLED}{job}"));
     }
-    if job.bytes().filter(|byte| *byte == b'\n').count() > MOST_LINES {
+    let is_long = |text: &str| text.bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count() > MOST_LINES;
+    if is_long(job) || is_long(streamed) {
         return None;
     }
     let job = JobLog::new(job);
@@ -39,15 +44,14 @@ pub fn fill(streamed: &str, job: &str) -> Option<String> {
         text: String::new(),
         changed: false,
     };
-    // Up to which line of the job's log all is placed; `None` after a piece that cannot be found in it.
-    let mut placed = Some(0);
+    let mut placed = Placed::default();
     for (index, piece) in streamed.split(SENDER_GAP).enumerate() {
-        let found = placed.and_then(|from| job.find(piece, index > 0, from));
+        let found = job.find(piece, index > 0, placed.end);
         let mut piece = piece;
         if index > 0 {
-            match (placed, found) {
-                (Some(from), Some(found)) if found.begin > from => {
-                    whole.add(&job.lines[from..found.begin]);
+            match found {
+                Some(found) if placed.is_certain && found.begin > placed.end => {
+                    whole.add(&job.lines[placed.end..found.begin]);
                     whole.text.push_str(STREAMED_AGAIN);
                     piece = &piece[found.broken..];
                 }
@@ -55,14 +59,38 @@ pub fn fill(streamed: &str, job: &str) -> Option<String> {
             }
         }
         whole.text.push_str(piece);
-        if !piece.is_empty() {
-            placed = found.map(|found| found.end);
+        placed.take(piece, found);
+    }
+    if placed.is_certain {
+        whole.add(job.rest_of_step(placed.end, whole.open_line()));
+    }
+    let fits = whole.text.len() as u64 <= LOG_CAP_BYTES;
+    (whole.changed && fits).then_some(whole.text)
+}
+
+/// Up to where in the job's log all is placed, and whether what comes next there is known to be missing here.
+struct Placed {
+    end: usize,
+    is_certain: bool,
+}
+
+impl Default for Placed {
+    fn default() -> Self {
+        Self {
+            end: 0,
+            is_certain: true,
         }
     }
-    if let Some(from) = placed {
-        whole.add(job.rest_of_step(from, whole.open_line()));
+}
+
+impl Placed {
+    fn take(&mut self, piece: &str, found: Option<Found>) {
+        match found {
+            Some(found) => (self.end, self.is_certain) = (found.end, found.to_its_end),
+            None if piece.is_empty() => {}
+            None => self.is_certain = false,
+        }
     }
-    whole.changed.then_some(whole.text)
 }
 
 /// The text as it grows.
@@ -110,11 +138,15 @@ struct Found {
     end: usize,
     /// How many bytes of the piece are the end of a line that begins before it; the line at `begin` is the next one.
     broken: usize,
+    /// Whether the piece's last line was found as well, so that nothing of it comes after `end`.
+    to_its_end: bool,
+    /// How many of its first lines follow each other there as they do in the piece.
+    alike: usize,
 }
 
 impl<'a> JobLog<'a> {
     fn new(text: &'a str) -> Self {
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let lines = lines(text);
         let keys = lines.iter().map(|line| key(line)).collect();
         let steps = Cell::new(MOST_STEPS);
         Self { lines, keys, steps }
@@ -123,47 +155,67 @@ impl<'a> JobLog<'a> {
     /// Finds a piece at line `from` or later. After a gap its first line may be the end of one.
     fn find(&self, piece: &str, after_gap: bool, from: usize) -> Option<Found> {
         let complete = &piece[..piece.rfind('\n').map_or(0, |end| end + 1)];
-        let lines: Vec<&str> = complete.split_inclusive('\n').collect();
+        let lines = lines(complete);
         let keys: Vec<String> = lines.iter().map(|line| key(line)).collect();
         let whole = self.place(&keys, from, 0);
         let broken = keys.split_first().filter(|_| after_gap).and_then(|(first, rest)| {
-            let (alike, found) = self.place(rest, from, lines[0].len())?;
+            let found = self.place(rest, from, lines[0].len())?;
             let cut = self.keys[..found.begin].last()?;
-            cut.ends_with(first.as_str()).then_some((alike + 1, found))
+            cut.ends_with(first.as_str()).then_some(Found {
+                alike: found.alike + 1,
+                ..found
+            })
         });
-        let better = match (whole, broken) {
-            (Some(whole), Some(broken)) if broken.0 > whole.0 => Some(broken),
+        match (whole, broken) {
+            (Some(whole), Some(broken)) if broken.alike > whole.alike => Some(broken),
             (whole, broken) => whole.or(broken),
-        };
-        better.map(|(_, found)| found)
+        }
     }
 
-    /// The place where most of the first lines follow each other as they do in the piece, and how many do.
-    fn place(&self, keys: &[String], from: usize, broken: usize) -> Option<(usize, Found)> {
+    /// The one place where most of the first lines follow each other as they do in the piece. `None` when there are
+    /// several as good.
+    fn place(&self, keys: &[String], from: usize, broken: usize) -> Option<Found> {
         let first = keys.first()?;
-        let most = self.keys.len() - from + keys.len() * AHEAD;
-        let begins = self.keys[from..].iter().filter(|key| *key == first).count();
-        let left = self.steps.get().checked_sub(most + begins * TELLING_LINES)?;
-        self.steps.set(left);
-        let alike = |begin: usize| {
+        self.take_steps(self.keys.len() - from)?;
+        let (mut best, mut is_only) = (None::<(usize, usize)>, false);
+        for begin in (from..self.keys.len()).filter(|at| same(&self.keys[*at], first)) {
             let both = self.keys[begin..].iter().zip(keys).take(TELLING_LINES);
-            both.take_while(|(ours, theirs)| ours == theirs).count()
-        };
-        let begins = (from..self.keys.len()).filter(|at| self.keys[*at] == *first);
-        let begin = begins.max_by_key(|at| (alike(*at), std::cmp::Reverse(*at)))?;
-        let end = keys.iter().fold(begin, |next, key| {
-            let ahead = &self.keys[next..self.keys.len().min(next + AHEAD)];
-            ahead
-                .iter()
-                .position(|line| line == key)
-                .map_or(next, |at| next + at + 1)
-        });
-        Some((alike(begin), Found { begin, end, broken }))
+            let alike = both.take_while(|(ours, theirs)| same(ours, theirs)).count();
+            self.take_steps(alike)?;
+            match best {
+                Some((most, _)) if alike < most => {}
+                Some((most, _)) if alike == most => is_only = false,
+                _ => (best, is_only) = (Some((alike, begin)), true),
+            }
+        }
+        let (alike, begin) = best.filter(|_| is_only)?;
+        let (mut end, mut to_its_end) = (begin, false);
+        for key in keys {
+            let ahead = &self.keys[end..self.keys.len().min(end + AHEAD)];
+            let found = ahead.iter().position(|line| same(line, key));
+            self.take_steps(found.unwrap_or(ahead.len()))?;
+            to_its_end = found.is_some();
+            end += found.map_or(0, |at| at + 1);
+        }
+        Some(Found {
+            begin,
+            end,
+            broken,
+            to_its_end,
+            alike,
+        })
+    }
+
+    /// `None` once it took too many.
+    fn take_steps(&self, taken: usize) -> Option<()> {
+        self.steps.set(self.steps.get().checked_sub(taken)?);
+        Some(())
     }
 
     /// What the step printed from line `from` on. It may be there already, without its line break.
     fn rest_of_step(&self, from: usize, open_line: &str) -> &[&'a str] {
-        let there = !open_line.is_empty() && self.keys.get(from).is_some_and(|line| *line == key(open_line));
+        let is_open = |line: &String| same(line, &key(open_line));
+        let there = !open_line.is_empty() && self.keys.get(from).is_some_and(is_open);
         let from = self.lines.len().min(from + usize::from(there));
         let rest = &self.lines[from..];
         let speaks = |line: &&str| RUNNER_SPEAKS.iter().any(|words| line.starts_with(words));
@@ -171,7 +223,48 @@ impl<'a> JobLog<'a> {
     }
 }
 
-/// A line without colours and what stands at its end: what the sender and the runner may have treated differently.
+/// The lines with their ends. The runner takes a lone carriage return for an end, too.
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(end) = rest.find(['\n', '\r']) {
+        let length = if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+        let (line, after) = rest.split_at(end + length);
+        lines.push(line);
+        rest = after;
+    }
+    lines.extend(Some(rest).filter(|rest| !rest.is_empty()));
+    lines
+}
+
+/// A line without what the sender and the runner treat differently: colours, white space at its end, commands.
 fn key(line: &str) -> String {
-    without_escapes(line).trim_end().to_owned()
+    let plain = without_escapes(line);
+    let plain = plain.trim_end();
+    // `::error file=app.js,line=1::Missing semicolon` is logged as `##[error]Missing semicolon`.
+    let command = plain.strip_prefix("::").and_then(|rest| rest.split_once("::"));
+    match command {
+        Some((name, rest)) if COMMANDS.contains(&name.split(' ').next().unwrap_or_default()) => {
+            format!("##[{}]{rest}", name.split(' ').next().unwrap_or_default())
+        }
+        _ => plain.to_owned(),
+    }
+}
+
+/// Whether a line of the job's log and a streamed one are the same. The sender may have masked what GitHub did not.
+fn same(ours: &str, theirs: &str) -> bool {
+    if ours == theirs || !theirs.contains(MASKED) {
+        return ours == theirs;
+    }
+    let mut parts = theirs.split(MASKED);
+    let Some(mut rest) = parts.next().and_then(|first| ours.strip_prefix(first)) else {
+        return false;
+    };
+    let mut last = "";
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+        last = part;
+    }
+    rest.is_empty() || ours.ends_with(last)
 }

@@ -25,7 +25,7 @@ pub mod transition;
 pub use audit::{AuditAction, AuditActor, AuditFilter, AuditPage, AuditRow};
 pub use board::{Board, DeployPage, DeployRecord, Health, HealthStatus, Tile, TimelineEntry};
 pub use confirmation::{Confirmation, ConfirmationMismatch};
-pub use deploy::{Attempt, ConfirmedBy, Deploy, DeployId, Failure, Rerun, Run, State};
+pub use deploy::{Attempt, ConfirmedBy, Deploy, DeployId, Failure, MOST_ATTEMPTS, Rerun, Run, State};
 pub use exchange::{
     About, Account, CancelRequest, DeployRequest, Gate, NewToken, OneTimeLink, OverrideRequest, ReportAnswer,
     ReportResult, SiteHistory,

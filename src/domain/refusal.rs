@@ -94,7 +94,7 @@ impl Problem {
     const fn status_and_title(self) -> (u16, &'static str) {
         match self {
             Self::Malformed => (400, "The request cannot be read"),
-            Self::Unauthenticated => (401, "The callback is not authentic"),
+            Self::Unauthenticated => (401, "The request is not authentic"),
             Self::NotSignedIn => (401, "You are not signed in"),
             Self::NotAllowed => (403, "You may not do that"),
             Self::Forbidden => (403, "The request comes from elsewhere"),

@@ -1,4 +1,4 @@
-use super::DeployId;
+use super::{DeployId, MOST_ATTEMPTS};
 use serde::{Deserialize, Serialize};
 
 const NAME_CHARS: usize = 128;
@@ -94,8 +94,8 @@ impl Report {
         if self.run_id < 1 {
             return field("run_id", "must be a positive number");
         }
-        if self.run_attempt < 1 {
-            return field("run_attempt", "must be a positive number");
+        if !(1..=MOST_ATTEMPTS).contains(&self.run_attempt) {
+            return field("run_attempt", "must be a number from 1 to 1,000");
         }
         if self.seq < 0 {
             return field("seq", "must not be negative");

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// A moment in UTC, in whole milliseconds since the Unix epoch.
 ///
@@ -52,6 +52,11 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        // With an offset it may lie in a year that RFC 3339 cannot write.
+        let moment = moment.checked_to_offset(UtcOffset::UTC).ok_or(InvalidTimestamp)?;
+        if !(0..=9999).contains(&moment.year()) {
+            return Err(InvalidTimestamp);
+        }
         i64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
             .map(Self)
             .map_err(|_| InvalidTimestamp)

@@ -205,6 +205,10 @@ fn found(deploy: &mut Deploy, run: &Run, at: Timestamp) -> Effect {
     if let Some(effect) = rebind(deploy, run) {
         return effect;
     }
+    if deploy.state == State::DispatchFailed && !deploy.conclusion_conflict {
+        // It was closed as never dispatched, and here is its run.
+        return disagree(deploy, Effect::TooLate);
+    }
     if deploy.state != State::DispatchUnknown {
         return Effect::Impossible;
     }

@@ -134,7 +134,7 @@ pub async fn board(console: &Console) -> Result<Board, Refusal> {
     let store = &console.store;
     let mut health = store.health_of_sites().await?;
     let mut newest = newest_attempts(store).await?;
-    let outside = store.outside_on_board().await?;
+    let outside = store.outside_on_board(console.outside.workflows()).await?;
     let mut tiles = Vec::with_capacity(console.sites.len());
     for site in &console.sites {
         let outside = outside_of(console, site, &outside, newest.get(&site.slug));

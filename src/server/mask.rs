@@ -1,4 +1,4 @@
-//! Takes out of a text what must not be stored: every secret that this console knows, and NUL, which PostgreSQL cannot
+//! Takes out of a text what must not be stored: every secret that a workflow may print, and NUL, which PostgreSQL cannot
 //! hold.
 
 use super::github::Github;

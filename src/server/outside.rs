@@ -4,10 +4,10 @@
 //! request for each workflow, mostly answered "unchanged", tells of both.
 
 use super::clock;
-use super::github::{Github, Listed, LookupFailed};
+use super::github::{self, Github, Listed, LookupFailed};
 use super::reconciler::Reconciler;
 use super::store::{Store, StoreError, Workflow};
-use crate::domain::{Deploy, OutsideRun, Site, State, Timestamp};
+use crate::domain::{Deploy, DeployId, Event, OutsideRun, Run, Site, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -96,6 +96,11 @@ impl OutsideWatch {
         }
     }
 
+    /// Every workflow that is watched.
+    pub fn workflows(&self) -> &[Workflow] {
+        &self.workflows
+    }
+
     /// Says that something has changed in a repository.
     pub fn look_now(&self, repository: &str) {
         let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +131,8 @@ impl OutsideWatch {
             let turn = turns.entry(workflow.clone()).or_default();
             if turn.is_due(hurried.contains(&workflow.repository), now) {
                 asked += 1;
-                let outcome = self.look(workflow, &mut turn.recorded, now).await?;
+                let looked = self.look(workflow, &mut turn.recorded, now).await;
+                let outcome = looked.unwrap_or_else(|error| Err(LookupFailed::of_ours(error.to_string())));
                 if let Err(failed) = &outcome {
                     let Workflow { repository, file } = workflow;
                     tracing::warn!(repository, file, %failed, "the runs of a workflow could not be listed");
@@ -152,12 +158,11 @@ impl OutsideWatch {
         let ids: Vec<i64> = listed.iter().map(|listed| listed.run.run_id).collect();
         recorded.retain(|id, _| ids.contains(id));
         let ours = self.store.deploys_of_runs(&ids).await?;
-        let unbound = self.unbound().await?;
         let mut busy = false;
         for Listed { title, run } in &listed {
             if let Some(deploy) = ours.iter().find(|deploy| deploy.run_id == Some(run.run_id)) {
                 self.notice_rerun(deploy, run);
-            } else if !unbound.iter().any(|deploy| title.contains(&deploy.id.to_string())) {
+            } else if !self.may_be_ours(title, run, now).await? {
                 busy |= run.state.is_active();
                 if recorded.get(&run.run_id) != Some(run) {
                     self.store.record_outside(run).await?;
@@ -169,11 +174,28 @@ impl OutsideWatch {
         Ok(Ok(if busy { BUSY_MS } else { QUIET_MS }))
     }
 
-    /// Deploys whose run is not known: one that carries their id may be it, and is none from outside until that is told.
-    async fn unbound(&self) -> Result<Vec<Deploy>, StoreError> {
-        let mut unbound = self.store.in_state(State::Dispatching).await?;
-        unbound.extend(self.store.in_state(State::DispatchUnknown).await?);
-        Ok(unbound)
+    /// Whether a run can be that of a deploy whose run is not known: it carries its id, and was started after it was
+    /// dispatched. Then it is none from outside; and where that deploy was closed by hand, it is one that disagrees.
+    async fn may_be_ours(&self, title: &str, run: &OutsideRun, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(id) = deploy_id_in(title) else {
+            return Ok(false);
+        };
+        let Some(deploy) = self.store.deploy(id).await?.filter(|deploy| deploy.run_id.is_none()) else {
+            return Ok(false);
+        };
+        if !github::may_be_of(&deploy, run.started_at) {
+            return Ok(false);
+        }
+        if deploy.state.is_finished() {
+            let found = Run {
+                id: run.run_id,
+                attempt: 1,
+                url: run.run_url.clone(),
+                head_sha: run.head_sha.clone(),
+            };
+            self.store.change(id, &Event::Found(found), now).await?;
+        }
+        Ok(true)
     }
 
     /// A run of ours that was run again is the reconciler's.
@@ -186,9 +208,8 @@ impl OutsideWatch {
 
     /// Runs that were under way when they were last seen, and are not among the newest any more.
     async fn follow(&self, workflow: &Workflow, listed: &[i64], now: Timestamp) -> Result<(), StoreError> {
-        let shown = self.store.outside_on_board().await?;
-        let here = |run: &&OutsideRun| run.repository == workflow.repository && run.workflow == workflow.file;
-        for run in shown.iter().filter(here).filter(|run| run.state.is_active()) {
+        let shown = self.store.outside_on_board(std::slice::from_ref(workflow)).await?;
+        for run in shown.iter().filter(|run| run.state.is_active()) {
             if listed.contains(&run.run_id) {
                 continue;
             }
@@ -200,4 +221,10 @@ impl OutsideWatch {
         }
         Ok(())
     }
+}
+
+/// The first id of a deploy in a run's title.
+fn deploy_id_in(title: &str) -> Option<DeployId> {
+    let allowed = |c: char| c.is_ascii_hexdigit() || c == '-';
+    title.split(|c| !allowed(c)).find_map(|word| word.parse().ok())
 }

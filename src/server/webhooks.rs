@@ -107,10 +107,13 @@ pub async fn receive(console: &Console, headers: &HeaderMap, body: &[u8]) -> Res
             format!("It is no `{event}` in JSON: {error}. The webhook's content type must be application/json.");
         Refusal::new(Problem::Malformed, detail)
     })?;
-    if !console.store.note_webhook(delivery, clock::now()).await? {
+    // Noted last: what could not be done is done when GitHub sends it again.
+    if console.store.has_webhook(delivery).await? {
         return Ok(Taken::Duplicate);
     }
-    look(console, &payload).await
+    let taken = look(console, &payload).await?;
+    let is_first = console.store.note_webhook(delivery, clock::now()).await?;
+    Ok(if is_first { taken } else { Taken::Duplicate })
 }
 
 /// Hurries the reconciler on for every deploy that the run can be of, and the watch for runs from outside.

@@ -91,7 +91,7 @@ pub(super) fn actor(actor: &Actor) -> String {
 /// Whose word a state rests on.
 pub(super) const fn confirmed_by(by: ConfirmedBy) -> &'static str {
     match by {
-        ConfirmedBy::Callback => "the run’s signed callback",
+        ConfirmedBy::Callback => "the run’s callback",
         ConfirmedBy::Github => "GitHub’s API",
         ConfirmedBy::Operator => "an operator",
     }
@@ -262,7 +262,7 @@ pub(super) fn attempt_path(id: DeployId, number: i64) -> String {
     }
 }
 
-/// Whose doing an attempt is: `re-run of it by octocat, attempt 2`. Empty for the first.
+/// Whose doing an attempt is: `run again on GitHub by octocat, attempt 2`. Nothing for the first.
 pub(super) fn rerun(deploy: &Deploy) -> Option<String> {
     let attempt = deploy.attempt();
     let by = deploy.rerun_by.as_ref().map(|by| format!(" by {by}"));

@@ -392,6 +392,22 @@ async fn masked_values_are_not_sent() {
 }
 
 #[tokio::test]
+async fn github_is_told_what_to_mask_where_it_is_github() {
+    let console = HookListener::start([]).await;
+    let masked = |job: Job| job.set("CONSOLE_MASK", "internal-host\n100%").run();
+    let elsewhere = masked(Job::stream(&console.url, "echo to internal-host")).await;
+    assert_eq!(elsewhere.stderr, "", "anywhere else it would be the leak");
+    let there = Job::stream(&console.url, "echo to internal-host").set("GITHUB_ACTIONS", "true");
+    let there = masked(there).await;
+    assert!(
+        there.stderr.contains("::add-mask::internal-host\n::add-mask::100%25\n"),
+        "{}",
+        there.stderr
+    );
+    assert!(console.log().contains("to ***\n"));
+}
+
+#[tokio::test]
 async fn a_failed_step_is_named_with_its_last_words() {
     let console = HookListener::start([]).await;
     let failing = "echo fine; echo 'Error: no such slot' >&2; echo 'see the docs' >&2; exit 7";

@@ -240,6 +240,34 @@ async fn a_rerun_can_be_cancelled_and_when_it_is_lost_closed_by_hand() {
 }
 
 #[tokio::test]
+async fn whoever_means_another_attempt_than_the_present_one_is_told() {
+    let (console, callback) = failed().await;
+    console.report(&callback.with("run_attempt", 2).number(3)).await;
+    let path = format!("/api/internal/deploys/{}/cancel", callback.deploy);
+    let ask = |attempt: i64| console.post(&path, &json!({ "attempt": attempt })).send();
+    let refusal = refused(ask(1).await.unwrap(), 409, "not-now").await;
+    assert!(refusal["detail"].as_str().unwrap().contains("attempt 2"), "{refusal}");
+    assert_eq!(attempt(&console, callback.deploy, 2).await["cancel_requested"], false);
+    assert_eq!(ask(2).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_be_is_believed_of_nobody() {
+    let (console, callback) = failed().await;
+    refused(
+        console.report(&callback.with("run_attempt", 1_001).number(3)).await,
+        400,
+        "malformed",
+    )
+    .await;
+    console
+        .github
+        .change_run(run_id(&callback), |run| run.attempt = i64::MAX);
+    step(&console, 60_000).await;
+    assert_eq!(console.read(callback.deploy).await["reruns"], json!([]));
+}
+
+#[tokio::test]
 async fn a_rerun_tells_which_run_a_dispatch_without_an_answer_became() {
     let console = Setup {
         scenario: Scenario::NoDetails,

@@ -562,6 +562,17 @@ proptest! {
     }
 
     #[test]
+    fn whatever_is_read_as_a_moment_can_be_written(year in 0..=9999_i32, hours in 0..24, ahead in any::<bool>()) {
+        let sign = if ahead { '+' } else { '-' };
+        for day in ["01-01T00:00:00", "12-31T23:59:59"] {
+            let text = format!("{year:04}-{day}{sign}{hours:02}:59");
+            if let Ok(moment) = text.parse::<Timestamp>() {
+                prop_assert!(serde_json::to_string(&moment).is_ok(), "{}", text);
+            }
+        }
+    }
+
+    #[test]
     fn a_moment_comes_back_as_it_was_written(millis in 0..4_000_000_000_000_i64) {
         let moment = Timestamp::from_millis(millis);
         prop_assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);

@@ -183,6 +183,36 @@ fn an_end_that_was_lost_is_filled_in_up_to_where_the_runner_speaks() {
 }
 
 #[test]
+fn what_the_runner_writes_in_another_form_does_not_stand_twice() {
+    for (streamed, job) in [
+        ("a\n::endgroup::\n", "a\n##[endgroup]\n"),
+        ("a\n::error file=x,line=1::boom\n", "a\n##[error]boom\n"),
+        ("a\n10%\r50%\r100%\n", "a\n10%\n50%\n100%\n"),
+        ("a\ndeploying to *** now\n", "a\ndeploying to internal-host now\n"),
+        ("a\nnowhere to be found\n", "a\nb\n"),
+    ] {
+        assert_eq!(fill(streamed, job), None, "{streamed:?}");
+    }
+    let streamed = format!("a\n::group::G\nb\n{SENDER_GAP}::endgroup::\nd\n");
+    let whole = fill(&streamed, "a\n##[group]G\nb\nc\n##[endgroup]\nd\n").unwrap();
+    assert!(
+        whole.contains(&format!("b\n{FILLED}c\n{STREAMED_AGAIN}::endgroup::\n")),
+        "{whole}"
+    );
+}
+
+#[test]
+fn after_a_piece_that_is_nowhere_the_next_gap_stays_and_later_ones_are_filled() {
+    let job = "a\nb\nc\nd\ne\nf\n";
+    let streamed = format!("a\n{SENDER_GAP}[too large]\n{SENDER_GAP}d\n{SENDER_GAP}f\n");
+    let whole = fill(&streamed, job).unwrap();
+    assert_eq!(
+        whole,
+        format!("a\n{SENDER_GAP}[too large]\n{SENDER_GAP}d\n{FILLED}e\n{STREAMED_AGAIN}f\n")
+    );
+}
+
+#[test]
 fn lines_that_were_cut_are_whole_in_the_end_and_do_not_stand_twice() {
     let job = "alpha\nbravo\ncharlie\ndelta\necho\n";
     let streamed = format!("alpha\nbra{SENDER_GAP}lta\necho\n");
@@ -205,6 +235,12 @@ fn a_log_that_would_take_for_ever_is_left_alone() {
     let streamed = format!("\n{SENDER_GAP}").repeat(2_000);
     assert!(fill(&streamed, &job).is_none_or(|whole| whole.contains(SENDER_GAP)));
     assert_eq!(fill("a\n", &"a\n".repeat(500_000)), None);
+    assert_eq!(fill(&"a\n".repeat(500_000), "a\n"), None);
+    // And one that is merely long is not.
+    let job: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    let (start, end) = (job.find("line 90000").unwrap(), job.find("line 90005").unwrap());
+    let whole = fill(&format!("{}{SENDER_GAP}{}", &job[..start], &job[end..]), &job).unwrap();
+    assert!(whole.contains("line 90003\n"));
 }
 
 #[test]

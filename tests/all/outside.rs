@@ -140,6 +140,35 @@ async fn a_copied_id_is_not_taken_for_ours() {
 }
 
 #[tokio::test]
+async fn a_run_of_a_deploy_that_was_closed_as_never_dispatched_is_none_from_outside() {
+    let console = console(Scenario::Error500Accepted).await;
+    console.github.set_fault(Some(Fault::Error500));
+    let deploy = console.deploy("docs").await.deploy;
+    console.until(deploy.id, "dispatch_unknown").await;
+    let closed = raxx_console::domain::Event::Overridden {
+        operator: "ada".to_owned(),
+        state: raxx_console::domain::State::DispatchFailed,
+        reason: "nothing is listed".to_owned(),
+    };
+    let store = console.running.store();
+    store.change(deploy.id, &closed, clock::now()).await.unwrap();
+    // And then GitHub lists it after all.
+    console.github.set_fault(None);
+    look(&console, 700).await;
+    assert_eq!(in_history(&console).await, Vec::<Value>::new());
+    let record = console.read(deploy.id).await;
+    assert_eq!(
+        (&record["state"], &record["conclusion_conflict"]),
+        (&json!("dispatch_failed"), &json!(true))
+    );
+    let run = console.github.runs()[0].id;
+    assert_eq!(
+        record["timeline"].as_array().unwrap().last().unwrap()["note"],
+        format!("run {run}")
+    );
+}
+
+#[tokio::test]
 async fn a_rerun_of_ours_is_found_in_the_list() {
     let console = console(Scenario::Queued).await;
     let callback = console.bound("docs").await;

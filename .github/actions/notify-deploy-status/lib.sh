@@ -101,7 +101,11 @@ console_sign() {
 }
 
 # The values that are never sent, as a JSON list: the secrets, CONSOLE_MASK (one a line), and later ::add-mask::.
+# GitHub is told of CONSOLE_MASK as well: the console fills gaps from GitHub's log.
 console_masks_init() {
+  if [[ ${GITHUB_ACTIONS:-} == true && -n ${CONSOLE_MASK:-} ]]; then
+    sed '/^$/d; s/%/%25/g; s/\r/%0D/g; s/^/::add-mask::/' <<<"$CONSOLE_MASK" >&2
+  fi
   printf '%s\n' "$console_secret" "$console_request_token" "${CONSOLE_MASK:-}" | jq -Rs 'split("\n") | map(select(length > 0))' >"$console_dir/masks"
 }
 

@@ -18,7 +18,7 @@ pub struct Survey {
     pub addr: Option<SocketAddr>,
     /// As [`Config::public_url`].
     pub public_url: Option<String>,
-    /// As [`Config::keys`].
+    /// As [`Config::keys`]; `None` also where no site wants signatures.
     pub keys: Option<Keys>,
     /// As [`Config::github`].
     pub github: Option<github::Options>,
@@ -46,11 +46,12 @@ impl Survey {
         let path = file_path(variables);
         let file = read_file(&path);
         let current = current_secret(variables).and_then(|current| match (current, &file) {
-            (Some(secret), _) => Ok(secret),
-            (None, Ok(file)) => nobodys_secret(file),
+            (Some(secret), _) => Ok(Some(secret)),
+            // Nobody is told the one that stands in for it.
+            (None, Ok(file)) => nobodys_secret(file).map(|_| None),
             (None, Err(_)) => Err(no_secret()),
         });
-        let current = good(current, &mut wrong);
+        let current = good(current, &mut wrong).flatten();
         // What `serve` refuses is wrong, even where this survey does not know why.
         if wrong.is_empty() && file.is_ok() {
             wrong.extend(Config::read(variables).err());

@@ -2,8 +2,8 @@
 
 use super::{Console, clock, invalid, record, unknown_deploy};
 use crate::domain::{
-    AuditAction, Caller, CancelRequest, Deploy, DeployId, DeployRecord, Effect, Event, Problem, Refusal, Role, Site,
-    State, Timestamp,
+    AuditAction, Caller, CancelRequest, Deploy, DeployId, DeployRecord, Effect, Event, OverrideRequest, Problem,
+    Refusal, Role, Site, State, Timestamp,
 };
 use crate::server::audit::Source;
 use crate::server::github::NotCancelled;
@@ -31,8 +31,7 @@ pub async fn cancel(
     request: CancelRequest,
 ) -> Result<DeployRecord, Refusal> {
     let now = clock::now();
-    let found = console.store.present_attempt(id).await?;
-    let deploy = found.ok_or_else(|| unknown_deploy(id))?;
+    let deploy = meant(console, id, request.attempt).await?;
     may_step_in(console, by.caller, &deploy)?;
     if request.force {
         may_force(&deploy, now)?;
@@ -112,13 +111,11 @@ pub async fn override_state(
     console: &Console,
     by: By<'_>,
     id: DeployId,
-    state: State,
-    reason: &str,
+    request: &OverrideRequest,
 ) -> Result<DeployRecord, Refusal> {
-    let now = clock::now();
-    let reason = checked_reason(reason)?;
-    let found = console.store.present_attempt(id).await?;
-    let deploy = found.ok_or_else(|| unknown_deploy(id))?;
+    let (now, state) = (clock::now(), request.state);
+    let reason = checked_reason(&request.reason)?;
+    let deploy = meant(console, id, request.attempt).await?;
     may_step_in(console, by.caller, &deploy)?;
     is_own_or_admins(by.caller, &deploy)?;
     may_close(&deploy, state)?;
@@ -143,6 +140,18 @@ pub async fn override_state(
     }
     tracing::info!(deploy = %id, state = state.as_str(), "closed by hand");
     whole(console, deploy).await
+}
+
+/// The attempt that is under way, if it is the one that is meant.
+async fn meant(console: &Console, id: DeployId, number: Option<i64>) -> Result<Deploy, Refusal> {
+    let found = console.store.present_attempt(id).await?;
+    let deploy = found.ok_or_else(|| unknown_deploy(id))?;
+    let present = deploy.attempt().number;
+    if number.is_some_and(|number| number != present) {
+        let detail = format!("It is attempt {present} by now. Look at that one before you step in.");
+        return Err(not_now(&detail).with_deploy(id));
+    }
+    Ok(deploy)
 }
 
 /// Whoever may deploy the site may also stop it.

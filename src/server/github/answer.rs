@@ -108,7 +108,14 @@ pub(in crate::server) fn chain(error: &reqwest::Error) -> String {
         text.push_str(&inner.to_string());
         cause = inner.source();
     }
-    if text.is_empty() { error.to_string() } else { text }
+    if !text.is_empty() {
+        return text;
+    }
+    let text = error.to_string();
+    // A log's address opens it.
+    error
+        .url()
+        .map_or(text.clone(), |url| text.replace(url.as_str(), "its address"))
 }
 
 /// 4xx says no; 408 and 429 say "not now" and may come from something in between. 3xx says "elsewhere",

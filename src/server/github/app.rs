@@ -29,6 +29,8 @@ const JWT_BEGINS_S: i64 = -60;
 const JWT_ENDS_S: i64 = 9 * 60;
 /// A token that ends within this time is not used any more: a call must not outlive it.
 const SPARE_MS: i64 = 5 * 60 * 1000;
+/// For so long a failure answers those who waited for it.
+const FAILURE_KEPT_MS: i64 = 2_000;
 
 /// What a GitHub App is known by, and may do.
 #[derive(Clone)]
@@ -104,8 +106,8 @@ pub(super) struct App {
 /// The tokens that were borrowed for one repository.
 #[derive(Default)]
 struct Borrowings {
-    /// Held while a token is borrowed, so that no two are at once.
-    borrowing: tokio::sync::Mutex<()>,
+    /// Held while a token is borrowed, so that no two are at once; and why none was, the last time.
+    borrowing: tokio::sync::Mutex<Option<(Timestamp, LookupFailed)>>,
     /// Those that have not ended, the newest at the end.
     tokens: Mutex<Vec<Borrowed>>,
 }
@@ -136,11 +138,23 @@ impl App {
         if let Some(header) = borrowings.header() {
             return Ok(header);
         }
-        let _one_at_a_time = borrowings.borrowing.lock().await;
+        let mut failed = borrowings.borrowing.lock().await;
         if let Some(header) = borrowings.header() {
             return Ok(header);
         }
-        let borrowed = self.borrow(repository).await?;
+        // Whoever waited here has waited for this answer.
+        if let Some((at, why)) = &*failed
+            && clock::now().millis_since(*at) < FAILURE_KEPT_MS
+        {
+            return Err(why.clone());
+        }
+        let borrowed = match self.borrow(repository).await {
+            Ok(borrowed) => borrowed,
+            Err(why) => {
+                *failed = Some((clock::now(), why.clone()));
+                return Err(why);
+            }
+        };
         let header = borrowed.header.clone();
         borrowings.put(borrowed);
         Ok(header)

@@ -44,7 +44,12 @@ impl Github {
     pub async fn outside_run(&self, run: &OutsideRun, now: Timestamp) -> Result<Option<OutsideRun>, LookupFailed> {
         let path = format!("/repos/{}/actions/runs/{}", run.repository, run.run_id);
         match self.get::<WorkflowRun>(&path, &[], now).await {
-            Ok(found) => Ok(listed(found, &run.repository, &run.workflow).map(|listed| listed.run)),
+            Ok(found) => match listed(found, &run.repository, &run.workflow) {
+                Some(listed) => Ok(Some(listed.run)),
+                None => Err(LookupFailed::because(
+                    "GitHub says of it what this console does not know",
+                )),
+            },
             Err(failed) if failed.is_gone => Ok(None),
             Err(failed) => Err(failed),
         }

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://docs.github.com/en/rest/actions/workflow-jobs#download-job-logs-for-a-workflow-run>.
 
+use super::reading::Part;
 use super::reason::without_time;
 use super::shapes::{Job, Jobs};
 use super::{Github, LookupFailed};
@@ -10,9 +11,17 @@ use crate::domain::{Site, Timestamp};
 /// The longest log of a job that is looked through, in bytes.
 const MOST_LOG: usize = 16 * 1024 * 1024;
 
+/// The logs of an attempt's jobs.
+#[derive(Debug, Clone)]
+pub struct JobLogs {
+    /// One after the other, in the order in which the jobs began, without the times in front of each line.
+    pub text: String,
+    /// Whether some ran side by side: then what was streamed of them is mixed.
+    pub are_mixed: bool,
+}
+
 impl Github {
-    /// The logs of the jobs of an attempt, one after the other, without the times in front of each line. `None` when
-    /// GitHub has them no more, or they are too long.
+    /// The logs of the jobs of an attempt. `None` when GitHub has one no more, or they are too long.
     ///
     /// # Errors
     /// [`LookupFailed`] when GitHub gives no usable answer.
@@ -22,7 +31,7 @@ impl Github {
         run_id: i64,
         attempt: i64,
         now: Timestamp,
-    ) -> Result<Option<String>, LookupFailed> {
+    ) -> Result<Option<JobLogs>, LookupFailed> {
         let path = format!(
             "/repos/{}/actions/runs/{run_id}/attempts/{attempt}/jobs",
             site.repository
@@ -30,19 +39,23 @@ impl Github {
         let Jobs { mut jobs } = self.get(&path, &[("per_page", "100")], now).await?;
         jobs.retain(Job::has_begun);
         jobs.sort_by_key(|job| (job.started_at, job.id));
-        let mut all = String::new();
+        let overlap = |pair: &[Job]| pair[0].completed_at > pair[1].started_at;
+        let are_mixed = jobs.windows(2).any(overlap);
+        let mut text = String::new();
         for job in jobs {
             let path = format!("/repos/{}/actions/jobs/{}/logs", site.repository, job.id);
-            let log = match self.read_text(&path, now, MOST_LOG).await {
+            let log = match self.read_text(&path, now, Part::Whole(MOST_LOG)).await {
                 Ok(log) => log,
+                // It was cancelled before a runner came, and printed nothing.
+                Err(failed) if failed.is_gone && job.steps.is_empty() => continue,
                 Err(failed) if failed.is_gone => return Ok(None),
                 Err(failed) => return Err(failed),
             };
-            if !log.is_whole || all.len() + log.end.len() > MOST_LOG {
+            if log.is_too_long || text.len() + log.text.len() > MOST_LOG {
                 return Ok(None);
             }
-            all.extend(log.end.split_inclusive('\n').map(without_time));
+            text.extend(log.text.split_inclusive('\n').map(without_time));
         }
-        Ok(Some(all))
+        Ok(Some(JobLogs { text, are_mixed }))
     }
 }

@@ -30,6 +30,7 @@ pub use greeting::Greeting;
 pub use identity::Identity;
 pub use inspecting::{Kind, NotRead, Place, Repository};
 pub use listing::Listed;
+pub use logs::JobLogs;
 pub use observing::Seen;
 
 use super::clock;
@@ -92,7 +93,7 @@ pub enum UnusableOptions {
 }
 
 /// A look-up did not come to an answer. It can be made again at any time.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub struct LookupFailed {
     /// Why, without a full stop.
@@ -104,6 +105,11 @@ pub struct LookupFailed {
 }
 
 impl LookupFailed {
+    /// It came to nothing because of something of ours.
+    pub(super) fn of_ours(reason: String) -> Self {
+        Self::because(reason)
+    }
+
     fn because(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
@@ -111,6 +117,12 @@ impl LookupFailed {
             is_gone: false,
         }
     }
+}
+
+/// Whether a run that was started at this moment can be of that deploy: not before it was dispatched.
+pub fn may_be_of(deploy: &Deploy, started_at: Timestamp) -> bool {
+    let asked_at = deploy.dispatched_at.unwrap_or(deploy.requested_at);
+    started_at >= asked_at.plus_millis(-CLOCKS_DIFFER_MS)
 }
 
 impl fmt::Debug for Github {
@@ -214,13 +226,9 @@ impl Github {
         let found: WorkflowRuns = self.get(&path, &query, now).await?;
         let id = deploy.id.to_string();
         // Somebody may have copied the id into a run of their own: ours was started when we asked, and before theirs.
-        let asked_at = deploy
-            .dispatched_at
-            .unwrap_or(deploy.requested_at)
-            .plus_millis(-CLOCKS_DIFFER_MS);
         let ours = |run: &&WorkflowRun| {
             run.display_title.as_ref().is_some_and(|title| title.contains(&id))
-                && run.created_at.is_none_or(|created| created >= asked_at)
+                && run.created_at.is_none_or(|created| may_be_of(deploy, created))
         };
         let found = found.workflow_runs.iter().filter(ours).min_by_key(|run| run.created_at);
         Ok(found.map(Run::from))

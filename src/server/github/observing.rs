@@ -5,7 +5,9 @@
 
 use super::shapes::{Job, JobStep, Jobs, WorkflowRun, ended_badly};
 use super::{Github, LookupFailed};
-use crate::domain::{Blocker, Failure, Observation, Observed, Run, Site, State, Step, StepStatus, Timestamp};
+use crate::domain::{
+    Blocker, Failure, MOST_ATTEMPTS, Observation, Observed, Run, Site, State, Step, StepStatus, Timestamp,
+};
 
 /// What GitHub's `status` and `conclusion` of a run mean.
 enum Standing {
@@ -67,14 +69,23 @@ impl Github {
     /// # Errors
     /// [`LookupFailed`] when GitHub gives no usable answer.
     pub async fn observe(&self, site: &Site, run_id: i64, attempt: i64, now: Timestamp) -> Result<Seen, LookupFailed> {
-        let mut path = format!("/repos/{}/actions/runs/{run_id}", site.repository);
+        let path = format!("/repos/{}/actions/runs/{run_id}", site.repository);
         let mut run: WorkflowRun = self.get(&path, &[], now).await?;
         let latest = run.run_attempt;
-        if attempt != latest {
-            path = format!("{path}/attempts/{attempt}");
-            run = self.get(&path, &[], now).await?;
+        if !(1..=MOST_ATTEMPTS).contains(&latest) {
+            return Err(LookupFailed::because(format!(
+                "GitHub says that run {run_id} is in attempt {latest}"
+            )));
         }
-        let Jobs { mut jobs } = self.get(&format!("{path}/jobs"), &[("per_page", "100")], now).await?;
+        if attempt != latest {
+            run = self.get(&format!("{path}/attempts/{attempt}"), &[], now).await?;
+        }
+        // By its number: the run may be run again at this moment.
+        let jobs = format!(
+            "/repos/{}/actions/runs/{run_id}/attempts/{attempt}/jobs",
+            site.repository
+        );
+        let Jobs { mut jobs } = self.get(&jobs, &[("per_page", "100")], now).await?;
         jobs.sort_by_key(|job| (!job.has_begun(), job.started_at, job.id));
         let status = match standing(&run, &jobs)? {
             Standing::WaitsForApproval => Observed::Waiting(self.approval(site, run_id, now).await),

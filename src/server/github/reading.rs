@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
-/// How many answers are kept; each has at most 1 MiB, and mostly some KiB.
-const MOST_KEPT: usize = 64;
+/// How much of answers is kept, in bytes: some KiB for each of thousands. With less, none would be there when it is
+/// asked for again.
+const MOST_KEPT: usize = 64 * 1024 * 1024;
 /// How much of a job's log is read at most, in bytes.
 const MOST_LOG: usize = 64 * 1024 * 1024;
 
@@ -28,10 +29,19 @@ struct Answer {
     body: Arc<[u8]>,
 }
 
-/// A text, or the end of it.
+/// Which part of a text is wanted.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// All of it, or nothing when it has more bytes than this.
+    Whole(usize),
+    /// About so many bytes at its end.
+    End(usize),
+}
+
+/// A text, or the end of it; empty when it is too long to be read.
 pub(super) struct Text {
-    pub(super) end: String,
-    pub(super) is_whole: bool,
+    pub(super) text: String,
+    pub(super) is_too_long: bool,
 }
 
 impl Kept {
@@ -43,10 +53,13 @@ impl Kept {
     fn keep(&self, answer: Answer) {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|kept| kept.url != answer.url);
-        if answers.len() >= MOST_KEPT {
-            answers.pop_front();
-        }
         answers.push_back(answer);
+        let mut bytes: usize = answers.iter().map(|answer| answer.body.len()).sum();
+        while bytes > MOST_KEPT
+            && let Some(oldest) = answers.pop_front()
+        {
+            bytes -= oldest.body.len();
+        }
     }
 }
 
@@ -104,9 +117,9 @@ impl Github {
         Ok(body)
     }
 
-    /// A text that GitHub keeps elsewhere, or about the last `most` bytes of it: GitHub answers with a redirect to an
-    /// address that needs, and may have, no token.
-    pub(super) async fn read_text(&self, path: &str, now: Timestamp, most: usize) -> Result<Text, LookupFailed> {
+    /// A text that GitHub keeps elsewhere: GitHub answers with a redirect to an address that needs, and may have, no
+    /// token.
+    pub(super) async fn read_text(&self, path: &str, now: Timestamp, part: Part) -> Result<Text, LookupFailed> {
         let url = self.url(path, &[])?;
         self.budget.check(now)?;
         let failed = |error: reqwest::Error| LookupFailed::because(answer::chain(&error));
@@ -130,20 +143,25 @@ impl Github {
                 ..LookupFailed::because(words)
             });
         }
-        let (mut end, mut read) = (Vec::new(), 0);
+        let (mut text, mut read) = (Vec::new(), 0);
+        let (Part::Whole(most) | Part::End(most)) = part;
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             read += chunk.len();
-            if read > MOST_LOG {
-                return Err(LookupFailed::because("the log is larger than 64 MiB"));
+            let enough = if matches!(part, Part::Whole(_)) { most } else { MOST_LOG };
+            if read > enough {
+                return Ok(Text {
+                    text: String::new(),
+                    is_too_long: true,
+                });
             }
-            end.extend_from_slice(&chunk);
-            if end.len() > 2 * most {
-                end.drain(..end.len() - most);
+            text.extend_from_slice(&chunk);
+            if text.len() > 2 * most {
+                text.drain(..text.len() - most);
             }
         }
         Ok(Text {
-            is_whole: end.len() == read,
-            end: String::from_utf8_lossy(&end).into_owned(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+            is_too_long: false,
         })
     }
 

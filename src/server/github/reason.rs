@@ -4,6 +4,7 @@
 //! run's id.
 
 use super::Github;
+use super::reading::Part;
 use super::shapes::{Annotation, Job};
 use crate::domain::{Site, Timestamp, without_escapes};
 
@@ -24,7 +25,7 @@ impl Github {
             return told;
         }
         let path = format!("/repos/{}/actions/jobs/{}/logs", site.repository, job.id);
-        match self.read_text(&path, now, LOG_END).await.map(|log| log.end) {
+        match self.read_text(&path, now, Part::End(LOG_END)).await.map(|log| log.text) {
             Ok(log) => last_words(&log).or(told),
             Err(error) => {
                 tracing::warn!(job = job.id, %error, "the log of a failed job could not be read");

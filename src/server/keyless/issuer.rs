@@ -9,7 +9,7 @@ use crate::server::oidc::{chain, plain};
 use openidconnect::core::CoreJsonWebKey;
 use openidconnect::{AsyncHttpClient, IssuerUrl, JsonWebKeySet, JsonWebKeySetUrl, http};
 use serde::Deserialize;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -26,6 +26,8 @@ pub(super) struct Issuer {
     known: RwLock<Option<Known>>,
     // Held while the issuer is asked, so that it is asked once however many callbacks wait for its keys.
     asked: Mutex<Option<Asked>>,
+    /// Itself, for a question that goes on when whoever asked it has hung up.
+    itself: Weak<Self>,
 }
 
 #[derive(Clone)]
@@ -48,17 +50,19 @@ struct Document {
 
 impl Issuer {
     /// Nothing is fetched yet. `None` when tokens must not be believed on that address's word.
-    pub(super) fn new(url: IssuerUrl, timing: Timing) -> Result<Option<Self>, reqwest::Error> {
+    pub(super) fn new(url: IssuerUrl, timing: Timing) -> Result<Option<Arc<Self>>, reqwest::Error> {
         if !keeps_secrets(url.url()) {
             return Ok(None);
         }
-        Ok(Some(Self {
+        let http = Http::new(timing.answer)?;
+        Ok(Some(Arc::new_cyclic(|itself| Self {
             url,
-            http: Http::new(timing.answer)?,
+            http,
             timing,
             known: RwLock::new(None),
             asked: Mutex::new(None),
-        }))
+            itself: itself.clone(),
+        })))
     }
 
     pub(super) const fn url(&self) -> &IssuerUrl {
@@ -90,7 +94,17 @@ impl Issuer {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// A sender that hangs up does not end the question: others wait for its answer, and nobody may keep us from it.
     async fn fetch(&self, seen: Option<&Arc<Keys>>) -> Result<Option<Arc<Keys>>, Denied> {
+        let Some(itself) = self.itself.upgrade() else {
+            return Err(Denied::Unreachable);
+        };
+        let seen = seen.cloned();
+        let fetched = tokio::spawn(async move { itself.fetch_to_its_end(seen.as_ref()).await }).await;
+        fetched.unwrap_or(Err(Denied::Unreachable))
+    }
+
+    async fn fetch_to_its_end(&self, seen: Option<&Arc<Keys>>) -> Result<Option<Arc<Keys>>, Denied> {
         let mut asked = self.asked.lock().await;
         if let Some(known) = self.known()
             && !seen.is_some_and(|seen| Arc::ptr_eq(seen, &known.keys))
@@ -105,7 +119,6 @@ impl Issuer {
             }
             _ => {}
         }
-        // Noted before: a sender that hangs up ends this future, and has had the issuer asked all the same.
         let last = asked.insert(Asked {
             at: Instant::now(),
             answered: false,

@@ -14,6 +14,7 @@ use crate::domain::{Slug, Timestamp};
 use issuer::{Issuer, Keys};
 use openidconnect::IssuerUrl;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use token::Unbelieved;
 
@@ -79,7 +80,7 @@ pub enum Denied {
 
 /// Believes tokens, or does not.
 pub struct Keyless {
-    issuer: Issuer,
+    issuer: Arc<Issuer>,
     audience: String,
     sites: BTreeMap<Slug, CallbackAuth>,
 }

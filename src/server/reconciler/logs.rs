@@ -3,6 +3,7 @@
 use super::{BEAT, Reconciler, WORTH_ASKING_MS};
 use crate::domain::{Attempt, Deploy, Timestamp, gaps};
 use crate::server::clock;
+use crate::server::github::JobLogs;
 use crate::server::store::{StoreError, Streamed};
 use std::collections::HashMap;
 use tokio::time::sleep;
@@ -16,7 +17,7 @@ const SOON_MS: i64 = 5_000;
 const NOT_YET_MS: i64 = 10 * 60_000;
 /// The first and the longest wait before GitHub is asked again.
 const WAIT_MS: i64 = 15_000;
-const CEILING_MS: i64 = 10 * 60_000;
+const CEILING_MS: i64 = 30 * 60_000;
 
 /// When to ask again, and how long that wait is.
 pub(super) type Later = HashMap<Attempt, (Timestamp, i64)>;
@@ -39,14 +40,21 @@ impl Reconciler {
     pub async fn fill_logs(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut later = self.later.lock().await;
         let open = self.store.logs_to_fill(now.as_millis() - WORTH_ASKING_MS).await?;
-        later.retain(|attempt, _| open.iter().any(|deploy| deploy.attempt() == *attempt));
+        later.retain(|attempt, _| open.iter().any(|(deploy, _)| deploy.attempt() == *attempt));
         let mut done = 0;
-        for deploy in open {
+        for (deploy, bytes) in open {
             let attempt = deploy.attempt();
-            if later.get(&attempt).is_some_and(|(due, _)| *due > now) {
+            let due = later
+                .get(&attempt)
+                .map_or_else(|| first_look(&deploy, bytes), |(due, _)| Some(*due));
+            if due.is_none_or(|due| due > now) {
                 continue;
             }
-            if self.fill_log(&deploy, now).await? {
+            let filled = self.fill_log(&deploy, now).await.unwrap_or_else(|error| {
+                tracing::warn!(deploy = %deploy.id, %error, "its log could not be made whole; trying again");
+                false
+            });
+            if filled {
                 done += 1;
             } else {
                 let wait = later
@@ -59,8 +67,12 @@ impl Reconciler {
     }
 
     /// The log with what was missing. Long logs take their time, which is not the other tasks'.
-    async fn filled(&self, streamed: &Streamed, mut job: String) -> Option<String> {
-        let (mask, streamed) = (self.mask.clone(), streamed.text.clone());
+    async fn filled(&self, streamed: &Streamed, job: JobLogs) -> Option<String> {
+        // Of jobs that ran side by side the lines are mixed here, and not there.
+        if job.are_mixed && !streamed.text.is_empty() {
+            return None;
+        }
+        let (mask, streamed, mut job) = (self.mask.clone(), streamed.text.clone(), job.text);
         let filled = tokio::task::spawn_blocking(move || {
             mask.clean([&mut job], None);
             gaps::fill(&streamed, &job)
@@ -78,15 +90,6 @@ impl Reconciler {
         let (Some(site), Some(run_id), Some(ended)) = (site, deploy.run_id, deploy.concluded_at) else {
             return Ok(false);
         };
-        let streamed = self.store.streamed_log(attempt).await?;
-        let patience = if streamed.text.is_empty() {
-            SOON_MS
-        } else {
-            SENDERS_END_MS
-        };
-        if now.millis_since(ended) < patience {
-            return Ok(false);
-        }
         let job = match self.github.logs(site, run_id, attempt.number, now).await {
             Ok(job) => job,
             Err(error) => {
@@ -97,10 +100,17 @@ impl Reconciler {
         if job.is_none() && now.millis_since(ended) < NOT_YET_MS {
             return Ok(false);
         }
+        let streamed = self.store.streamed_log(attempt).await?;
         let text = match job {
             Some(job) => self.filled(&streamed, job).await,
             None => None,
         };
         self.store.make_log_whole(attempt, &streamed, text.as_deref()).await
     }
+}
+
+/// When an attempt that has ended has nothing more to send, and GitHub its jobs' logs.
+fn first_look(deploy: &Deploy, bytes: u64) -> Option<Timestamp> {
+    let patience = if bytes == 0 { SOON_MS } else { SENDERS_END_MS };
+    Some(deploy.concluded_at?.plus_millis(patience))
 }

@@ -15,7 +15,7 @@ use super::clock;
 use super::github::{Github, LookupFailed};
 use super::mask::Mask;
 use super::store::{Store, StoreError};
-use crate::domain::{Attempt, Deploy, DeployId, Effect, Event, Observation, Site, Timestamp};
+use crate::domain::{Deploy, DeployId, Effect, Event, Observation, Site, Timestamp};
 use schedule::{Outcome, Schedule};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,9 +87,9 @@ impl Reconciler {
         let mut schedule = self.schedule.lock().await;
         let hurried = std::mem::take(&mut *self.hurried.lock().unwrap_or_else(PoisonError::into_inner));
         let mut open = self.store.unconcluded(now.as_millis() - WORTH_ASKING_MS).await?;
-        self.add_hurried(&mut open, &hurried).await?;
+        let added = self.add_hurried(&mut open, &hurried).await?;
         let due = schedule.due(&open, &hurried, now);
-        self.keep_early(&open, &due, hurried);
+        self.keep_early(added, &due);
         for some in due.chunks(AT_ONCE) {
             let mut asking = JoinSet::new();
             for deploy in some.iter().cloned() {
@@ -110,24 +110,30 @@ impl Reconciler {
     }
 
     /// A deploy of which all is known, and yet there is a hint about it: its run may have been run again.
-    async fn add_hurried(&self, open: &mut Vec<Deploy>, hurried: &HashSet<DeployId>) -> Result<(), StoreError> {
+    /// Returns which those are.
+    async fn add_hurried(
+        &self,
+        open: &mut Vec<Deploy>,
+        hurried: &HashSet<DeployId>,
+    ) -> Result<Vec<DeployId>, StoreError> {
+        let mut added = Vec::new();
         for id in hurried {
-            let is_open = open.iter().any(|deploy| deploy.attempt() == Attempt::first(*id));
-            if let (false, Some(deploy)) = (is_open, self.store.deploy(*id).await?) {
-                open.extend(Some(deploy).filter(|deploy| deploy.run_id.is_some()));
+            if open.iter().any(|deploy| deploy.id == *id) {
+                continue;
+            }
+            if let Some(deploy) = self.store.deploy(*id).await?.filter(|deploy| deploy.run_id.is_some()) {
+                open.push(deploy);
+                added.push(*id);
             }
         }
-        Ok(())
+        Ok(added)
     }
 
-    /// A hint that came too soon after the last look waits for its time.
-    fn keep_early(&self, open: &[Deploy], due: &[Deploy], mut hurried: HashSet<DeployId>) {
-        let is_in = |deploys: &[Deploy], id: &DeployId| deploys.iter().any(|deploy| deploy.id == *id);
-        hurried.retain(|id| is_in(open, id) && !is_in(due, id));
-        self.hurried
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(hurried);
+    /// A hint that came too soon after the last look waits for its time. Of an open deploy its turn keeps it.
+    fn keep_early(&self, mut added: Vec<DeployId>, due: &[Deploy]) {
+        added.retain(|id| !due.iter().any(|deploy| deploy.id == *id));
+        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
+        hurried.extend(added);
     }
 
     async fn reconcile(&self, mut deploy: Deploy, now: Timestamp) -> Result<Outcome, StoreError> {

@@ -26,6 +26,8 @@ pub(super) struct Schedule {
 struct Turn {
     due: Timestamp,
     asked: Option<Timestamp>,
+    /// Whether there was a hint since.
+    hinted: bool,
     wait: i64,
     heard: Timestamp,
 }
@@ -76,8 +78,11 @@ impl Schedule {
     /// process heard is old.
     pub(super) fn due(&mut self, open: &[Deploy], hurried: &HashSet<DeployId>, now: Timestamp) -> Vec<Deploy> {
         let at_start = !std::mem::replace(&mut self.began, true);
-        self.turns
-            .retain(|attempt, _| open.iter().any(|deploy| deploy.attempt() == *attempt));
+        // One that was asked just now is kept: a hint may come about it.
+        self.turns.retain(|attempt, turn| {
+            let just_asked = turn.asked.is_some_and(|asked| now.millis_since(asked) < LEAST_MS);
+            just_asked || open.iter().any(|deploy| deploy.attempt() == *attempt)
+        });
         let mut due = open.to_vec();
         due.retain(|deploy| {
             let turn = self
@@ -98,7 +103,7 @@ impl Schedule {
         let Some(turn) = self.turns.get_mut(&attempt) else {
             return;
         };
-        turn.asked = Some(now);
+        (turn.asked, turn.hinted) = (Some(now), false);
         let least = if outcome.is_eager { EAGER_MS } else { QUIET_MS };
         turn.heard = outcome.heard;
         if let Some(not_before) = outcome.not_before {
@@ -131,6 +136,7 @@ impl Turn {
         Self {
             due,
             asked: None,
+            hinted: false,
             wait,
             heard,
         }
@@ -138,13 +144,14 @@ impl Turn {
 
     /// Brings the question forward, but not too close to the last one.
     fn hurry(&mut self, now: Timestamp) {
+        self.hinted = true;
         let soonest = self.asked.map_or(now, |asked| asked.plus_millis(LEAST_MS).max(now));
         self.due = self.due.min(soonest);
     }
 
-    /// A word that came by itself puts the question off.
+    /// A word that came by itself puts the question off; a hint says that there is more to know.
     fn hear(&mut self, deploy: &Deploy) {
-        if deploy.last_word_at() > self.heard && !is_eager(deploy) {
+        if deploy.last_word_at() > self.heard && !is_eager(deploy) && !self.hinted {
             *self = Self {
                 asked: self.asked,
                 ..Self::new(deploy, false, deploy.last_word_at())

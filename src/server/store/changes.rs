@@ -191,6 +191,13 @@ async fn write(
     if update.execute(&mut **tx).await?.rows_affected() != 1 {
         return Ok(false);
     }
+    if let (None, Some(run_id)) = (stored.deploy.run_id, deploy.run_id) {
+        // It may have been seen before it was known to be ours.
+        sqlx::query("DELETE FROM console_outside_runs WHERE run_id = $1")
+            .bind(run_id)
+            .execute(&mut **tx)
+            .await?;
+    }
     if is_a_story(&stored.deploy, deploy) {
         append_event(
             tx,

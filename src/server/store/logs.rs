@@ -9,6 +9,10 @@ const PIECE_BYTES: usize = 32 * 1024;
 /// What stands at the end of a log that may not grow any more.
 const CAP_MARK: &str = "\n[the log ends here: it reached 64 MiB, and the rest was not kept]\n";
 
+/// What stands in `log_whole` once GitHub's log was read: something was filled in, or nothing was.
+const WHOLE: i64 = 1;
+const AS_STREAMED: i64 = 2;
+
 /// What a workflow streamed.
 #[derive(Debug, Clone)]
 pub struct Streamed {
@@ -73,8 +77,8 @@ impl Store {
         Ok(Streamed { text, length })
     }
 
-    /// Says that GitHub's own log has been read, and puts `text` in place of what was streamed, as a new edition, where
-    /// there was something to fill in. `false` when more was streamed in between.
+    /// Says that nothing more is to be filled in, and puts `text` in place of what was streamed, as a new edition, where
+    /// something was; then what comes later is in it already. `false` when more was streamed in between.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; then nothing was changed.
@@ -87,7 +91,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let (table, row) = place(attempt);
         let sql = format!(
-            "UPDATE {table} SET log_whole = 1, log_edition = log_edition + $3, log_bytes = $4, version = version + 1 \
+            "UPDATE {table} SET log_whole = $6, log_edition = log_edition + $3, log_bytes = $4, version = version + 1 \
              WHERE {row} AND log_whole = 0 AND log_bytes = $5"
         );
         let length = text.map_or(streamed.length, |text| text.len() as u64);
@@ -97,6 +101,7 @@ impl Store {
             .bind(i64::from(text.is_some()))
             .bind(to_bigint(length))
             .bind(to_bigint(streamed.length))
+            .bind(if text.is_some() { WHOLE } else { AS_STREAMED })
             .execute(&mut *tx)
             .await?;
         if updated.rows_affected() != 1 {

@@ -9,8 +9,6 @@ use sqlx::{AssertSqlSafe, Row};
 const TABLE: &str = "console_outside_runs";
 const COLUMNS: &str = "run_id, id, repository, workflow, state, attempt, started_by, git_ref, head_sha, run_url, \
      started_at, changed_at";
-/// A run that a deploy turned out to be bound to is ours after all.
-const NOT_OURS: &str = "run_id NOT IN (SELECT run_id FROM console_deploys WHERE run_id IS NOT NULL)";
 
 /// A workflow: repository, in lower case, and file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,11 +20,19 @@ pub struct Workflow {
 }
 
 impl Store {
-    /// Writes down how a run stands that was started outside the console.
+    /// Writes down how a run stands that was started outside the console; not one that a deploy is bound to.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn record_outside(&self, run: &OutsideRun) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let ours = sqlx::query("SELECT id FROM console_deploys WHERE run_id = $1")
+            .bind(run.run_id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if ours.is_some() {
+            return Ok(());
+        }
         sqlx::query(
             "INSERT INTO console_outside_runs (run_id, id, repository, workflow, state, active, attempt, started_by, \
              git_ref, head_sha, run_url, started_at, changed_at) \
@@ -46,8 +52,9 @@ impl Store {
         .bind(run.run_url.as_deref())
         .bind(run.started_at.as_millis())
         .bind(run.changed_at.as_millis())
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -63,17 +70,26 @@ impl Store {
         Ok(())
     }
 
-    /// Of each workflow the newest run from outside, and every one that is active. Oldest first.
+    /// Of each of these workflows the newest run from outside, and every one that is active.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn outside_on_board(&self) -> Result<Vec<OutsideRun>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM console_outside_runs WHERE {NOT_OURS} AND (active = 1 OR id IN \
-             (SELECT MAX(id) FROM console_outside_runs WHERE {NOT_OURS} GROUP BY repository, workflow)) ORDER BY id"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
-        rows.iter().map(read).collect()
+    pub async fn outside_on_board(&self, workflows: &[Workflow]) -> Result<Vec<OutsideRun>, StoreError> {
+        let here = "FROM console_outside_runs WHERE repository = $1 AND workflow = $2";
+        let newest = format!("SELECT {COLUMNS} {here} ORDER BY id DESC LIMIT 1");
+        let active = format!("SELECT {COLUMNS} {here} AND active = 1");
+        let mut found: Vec<OutsideRun> = Vec::new();
+        for workflow in workflows {
+            for sql in [&newest, &active] {
+                let query = sqlx::query(AssertSqlSafe(sql.as_str()))
+                    .bind(workflow.repository.as_str())
+                    .bind(workflow.file.as_str());
+                for row in query.fetch_all(&self.pool).await? {
+                    found.push(read(&row)?);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// At most `most` runs from outside that were started before `before`, newest first; of one workflow, or of all.
@@ -87,8 +103,8 @@ impl Store {
         most: i64,
     ) -> Result<Vec<OutsideRun>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM console_outside_runs WHERE {NOT_OURS} \
-             AND (CAST($1 AS TEXT) IS NULL OR (repository = $1 AND workflow = $2)) \
+            "SELECT {COLUMNS} FROM console_outside_runs \
+             WHERE (CAST($1 AS TEXT) IS NULL OR (repository = $1 AND workflow = $2)) \
              AND (CAST($3 AS TEXT) IS NULL OR id < $3) ORDER BY id DESC LIMIT $4"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))

@@ -78,8 +78,7 @@ impl Store {
     }
 
     /// Every attempt of which something is still to be learned from GitHub: the active ones, and those with a run
-    /// that GitHub has not confirmed as ended and that were asked for, or run again, after `since_millis`. Oldest
-    /// first.
+    /// that GitHub has not confirmed as ended and that ended after `since_millis`. Oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -87,39 +86,39 @@ impl Store {
         let sql = format!(
             "SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE active = 1 AND state NOT IN ('requested', 'dispatching') \
              UNION ALL SELECT {DEPLOY_COLUMNS} FROM console_deploys \
-             WHERE active = 0 AND concluded_at IS NULL AND run_id IS NOT NULL AND requested_at > $1 ORDER BY id"
+             WHERE active = 0 AND concluded_at IS NULL AND run_id IS NOT NULL AND finished_at > $1 ORDER BY id"
         );
         let reruns = format!(
-            "SELECT {ATTEMPT_COLUMNS} WHERE a.active = 1 OR (a.concluded_at IS NULL AND a.dispatched_at > $1) \
+            "SELECT {ATTEMPT_COLUMNS} WHERE a.active = 1 OR (a.concluded_at IS NULL AND a.finished_at > $1) \
              ORDER BY a.deploy_id, a.attempt"
         );
-        self.all_of([sql, reruns], since_millis).await
+        let found = self.all_of([sql, reruns], since_millis).await?;
+        Ok(found.into_iter().map(|(deploy, _)| deploy).collect())
     }
 
-    /// Every attempt that GitHub says has ended, that was asked for, or run again, after `since_millis`, and whose log
-    /// has not been compared with GitHub's. Oldest first.
+    /// Every attempt of which GitHub said after `since_millis` that it has ended, and whose log has not been compared with
+    /// GitHub's, with that log's length in bytes. Oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn logs_to_fill(&self, since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
+    pub async fn logs_to_fill(&self, since_millis: i64) -> Result<Vec<(Deploy, u64)>, StoreError> {
         let deploys = format!(
-            "SELECT {DEPLOY_COLUMNS} FROM console_deploys \
-             WHERE concluded_at IS NOT NULL AND log_whole = 0 AND requested_at > $1 ORDER BY id"
+            "SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE concluded_at > $1 AND log_whole = 0 ORDER BY id"
         );
         let reruns = format!(
-            "SELECT {ATTEMPT_COLUMNS} WHERE a.concluded_at IS NOT NULL AND a.log_whole = 0 AND a.dispatched_at > $1 \
-             ORDER BY a.deploy_id, a.attempt"
+            "SELECT {ATTEMPT_COLUMNS} WHERE a.concluded_at > $1 AND a.log_whole = 0 ORDER BY a.deploy_id, a.attempt"
         );
         self.all_of([deploys, reruns], since_millis).await
     }
 
     /// What several queries find, one after the other.
-    async fn all_of(&self, queries: [String; 2], since_millis: i64) -> Result<Vec<Deploy>, StoreError> {
+    async fn all_of(&self, queries: [String; 2], since_millis: i64) -> Result<Vec<(Deploy, u64)>, StoreError> {
         let mut found = Vec::new();
         for sql in queries {
             let query = sqlx::query(AssertSqlSafe(sql)).bind(since_millis);
             for row in query.fetch_all(&self.pool).await? {
-                found.push(read_deploy(&row)?.deploy);
+                let stored = read_deploy(&row)?;
+                found.push((stored.deploy, stored.log_bytes));
             }
         }
         Ok(found)

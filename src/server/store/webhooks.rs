@@ -9,6 +9,18 @@ use sqlx::AssertSqlSafe;
 const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 impl Store {
+    /// Whether a webhook's delivery was noted.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn has_webhook(&self, delivery: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT received_at FROM console_webhooks WHERE delivery = $1")
+            .bind(delivery)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Notes a webhook's delivery; `false` when it was noted before.
     ///
     /// # Errors
@@ -30,23 +42,23 @@ impl Store {
         Ok(noted.rows_affected() == 1)
     }
 
-    /// The deploys that are bound to one of these runs, with their re-runs.
+    /// The deploys that are bound to one of these runs, a hundred at most, with their re-runs.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn deploys_of_runs(&self, run_ids: &[i64]) -> Result<Vec<Deploy>, StoreError> {
-        let (Some(least), Some(most)) = (run_ids.iter().min(), run_ids.iter().max()) else {
+        if run_ids.is_empty() {
             return Ok(Vec::new());
-        };
-        let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE run_id >= $1 AND run_id <= $2");
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(*least)
-            .bind(*most)
-            .fetch_all(&self.pool)
-            .await?;
+        }
+        let places: Vec<String> = (1..=run_ids.len()).map(|place| format!("${place}")).collect();
+        let places = places.join(", ");
+        let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE run_id IN ({places})");
+        let query = run_ids
+            .iter()
+            .fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(*id));
+        let rows = query.fetch_all(&self.pool).await?;
         let read = rows.iter().map(|row| Ok(read_deploy(row)?.deploy));
         let mut deploys = read.collect::<Result<Vec<Deploy>, StoreError>>()?;
-        deploys.retain(|deploy| deploy.run_id.is_some_and(|id| run_ids.contains(&id)));
         self.add_reruns(&mut deploys).await?;
         Ok(deploys)
     }

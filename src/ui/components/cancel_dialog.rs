@@ -73,9 +73,13 @@ fn CancelForm(
         }
     };
     let ask = move |_| {
-        let (id, force) = (deploy.read_untracked().id, offered.get_untracked().unwrap_or_default());
+        let meant = deploy.read_untracked().attempt();
+        let request = CancelRequest {
+            force: offered.get_untracked().unwrap_or_default(),
+            attempt: Some(meant.number),
+        };
         let asked = async move {
-            let outcome = cancel_deploy(id.to_string(), CancelRequest { force }).await;
+            let outcome = cancel_deploy(meant.deploy.to_string(), request).await;
             // The wish may be on record though GitHub did not take it.
             on_asked.run(());
             outcome

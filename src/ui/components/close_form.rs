@@ -45,13 +45,14 @@ fn CloseForm(deploy: Signal<Deploy>, states: &'static [State], on_closed: Callba
         let Some(state) = chosen.get_untracked() else {
             return;
         };
-        let id = deploy.read_untracked().id;
+        let attempt = deploy.read_untracked().attempt();
         let request = OverrideRequest {
             state,
             reason: reason.get_untracked(),
+            attempt: Some(attempt.number),
         };
         let closed = async move {
-            let outcome = override_deploy(id.to_string(), request).await;
+            let outcome = override_deploy(attempt.deploy.to_string(), request).await;
             // Refused, it may have moved meanwhile.
             on_closed.run(());
             outcome

@@ -61,8 +61,7 @@ pub async fn cancel(id: String, request: CancelRequest) -> Result<DeployRecord, 
 /// As [`deploys::override_state`].
 pub async fn override_state(id: String, request: OverrideRequest) -> Result<DeployRecord, Refusal> {
     let asked = Asked::by(Role::Deployer).await?;
-    let OverrideRequest { state, reason } = request;
-    deploys::override_state(&asked.console, asked.as_by(), deploy_id(&id)?, state, &reason).await
+    deploys::override_state(&asked.console, asked.as_by(), deploy_id(&id)?, &request).await
 }
 
 /// The board.
