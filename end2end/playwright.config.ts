@@ -10,8 +10,8 @@ export default defineConfig({
   forbidOnly: true,
   reporter: [["list"]],
   // Generous: two cores share the console, its runs and two browsers.
-  timeout: 90_000,
-  expect: { timeout: 20_000 },
+  timeout: 120_000,
+  expect: { timeout: 40_000 },
   use: {
     trace: "retain-on-failure",
     viewport: { width: 1280, height: 800 },

@@ -39,7 +39,7 @@ test("every page in every form", async ({ page, demo, tolerated }) => {
   await expect.poll(() => demo.state(succeeded), { timeout: 90_000 }).toBe("succeeded");
   await expect.poll(() => demo.state(lost), { timeout: 90_000 }).toBe("lost");
   const { run_id } = await demo.api<{ run_id: number }>(`deploys/${rerun}`);
-  await demo.runAgain(run_id);
+  await expect.poll(() => demo.runAgain(run_id)).toBe(true);
   const outside = new Tile(page, "outside");
   await expect(outside.tile).toContainText("Started outside the console", { timeout: 60_000 });
   await outside.deploy.click();

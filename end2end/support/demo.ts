@@ -141,9 +141,12 @@ export class Demo {
     await this.#press("by-hand", { repository, workflow });
   }
 
-  /** Runs a run that has ended again, as the button on GitHub does. */
-  async runAgain(id: number): Promise<void> {
-    await this.#press(`run-again/${id}`, {});
+  /** Runs a run again, as the button on GitHub does; whether it has ended, so that it can be. */
+  async runAgain(id: number): Promise<boolean> {
+    return this.#press(`run-again/${id}`, {}).then(
+      () => true,
+      () => false,
+    );
   }
 
   async setHealth(slug: string, status: number): Promise<void> {

@@ -27,7 +27,7 @@ test("a re-run on GitHub is an attempt of the same deploy, and the first result 
   const id = await demo.deploy("rerun-site", "for the re-run");
   await expect.poll(() => demo.state(id), { timeout: 60_000 }).toBe("failed");
   const { run_id } = await demo.api<{ run_id: number }>(`deploys/${id}`);
-  await demo.runAgain(run_id);
+  await expect.poll(() => demo.runAgain(run_id)).toBe(true);
   await page.goto("/");
   const site = new Tile(page, "rerun");
   await expect(site.tile).toContainText(/run again on GitHub.*attempt 2/);

@@ -222,21 +222,24 @@ pub(super) fn start_by_hand(ctx: &Ctx, repository: &str, workflow: &str, by: &st
 
 /// For people: runs a run that has ended again.
 pub(super) async fn run_again(State(ctx): State<Ctx>, Path(id): Path<i64>) -> Response {
-    let run = {
-        let mut state = ctx.shared.state();
-        state.change_run(id, |run| {
-            if run.conclusion.is_some() {
-                run.run_again("octocat");
-                run.scenario = Scenario::Succeed;
-            }
-        });
-        state.runs.iter().find(|run| run.id == id).cloned()
-    };
-    let Some(run) = run else {
+    let mut state = ctx.shared.state();
+    let Some(run) = state.runs.iter().find(|run| run.id == id) else {
         return refusal(StatusCode::NOT_FOUND, "Not Found");
     };
-    if run.status == "queued" {
-        super::play::begin(ctx.clone(), run);
+    if run.conclusion.is_none() {
+        return refusal(
+            StatusCode::FORBIDDEN,
+            "This workflow run cannot be rerun: it has not ended",
+        );
+    }
+    state.change_run(id, |run| {
+        run.run_again("octocat");
+        run.scenario = Scenario::Succeed;
+    });
+    let run = state.runs.iter().find(|run| run.id == id).cloned();
+    drop(state);
+    if let Some(run) = run {
+        super::play::begin(ctx, run);
     }
     Redirect::to("/").into_response()
 }
