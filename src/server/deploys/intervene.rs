@@ -235,8 +235,9 @@ fn grace_ends_at(deploy: &Deploy, site: &Site) -> Timestamp {
 async fn whole(console: &Console, deploy: Deploy) -> Result<DeployRecord, Refusal> {
     let attempt = deploy.attempt();
     let log = console.store.log_tail(attempt).await?;
-    // Read anew, with its re-runs.
-    let deploy = console.store.attempt(attempt).await?.unwrap_or(deploy);
+    let read = console.store.attempt(attempt).await?;
+    let reruns = read.map(|deploy| deploy.reruns).unwrap_or_default();
+    let deploy = Deploy { reruns, ..deploy };
     record(&console.store, deploy, log).await
 }
 
