@@ -40,3 +40,19 @@ find_chromium() {
   done
   return 1
 }
+
+# find_postgres: the folder with PostgreSQL's server, if there is one. Debian keeps it out of PATH, a folder a version.
+find_postgres() {
+  local folder
+  while read -r folder; do
+    if [[ -x $folder/initdb && -x $folder/pg_ctl && -x $folder/postgres ]]; then
+      printf '%s\n' "$folder"
+      return
+    fi
+  done < <(
+    tr ':' '\n' <<<"$PATH"
+    printf '%s\n' /usr/lib/postgresql/*/bin | sort --reverse --version-sort
+    pg_config --bindir 2>/dev/null
+  )
+  return 1
+}

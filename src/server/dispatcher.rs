@@ -6,8 +6,9 @@
 use super::clock;
 use super::github::Github;
 use super::store::{Store, StoreError};
-use crate::domain::{Deploy, Effect, Event, Site, State};
-use std::sync::Arc;
+use crate::domain::{Deploy, DeployId, Effect, Event, Site, State};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -26,6 +27,8 @@ pub struct Dispatcher {
     github: Github,
     sites: Arc<[Site]>,
     due: Arc<Notify>,
+    /// What was to be claimed when the database went away: it may be claimed, and then nobody calls.
+    in_doubt: Arc<Mutex<HashSet<DeployId>>>,
     calls: TaskTracker,
 }
 
@@ -37,6 +40,7 @@ impl Dispatcher {
             github,
             sites: sites.into(),
             due: Arc::new(Notify::new()),
+            in_doubt: Arc::default(),
             calls: TaskTracker::new(),
         }
     }
@@ -84,10 +88,14 @@ impl Dispatcher {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn step(&self) -> Result<usize, StoreError> {
+        self.settle_doubts().await?;
         let mut claimed = 0;
         for intent in self.store.in_state(State::Requested).await? {
-            let Some((Effect::Moved, deploy)) = self.store.change(intent.id, &Event::Claimed, clock::now()).await?
-            else {
+            let change = self.store.change(intent.id, &Event::Claimed, clock::now()).await;
+            if let Err(StoreError::Away(_)) = &change {
+                self.doubts().insert(intent.id);
+            }
+            let Some((Effect::Moved, deploy)) = change? else {
                 continue;
             };
             claimed += 1;
@@ -95,6 +103,30 @@ impl Dispatcher {
             self.calls.spawn(async move { this.dispatch(deploy).await });
         }
         Ok(claimed)
+    }
+
+    /// A claim of which nobody knows whether it is on record, because the answer to the commit was lost. It may be ours,
+    /// and was not sent; or it is another console's, and was. So nobody knows, and GitHub is only ever asked.
+    async fn settle_doubts(&self) -> Result<(), StoreError> {
+        let in_doubt: Vec<DeployId> = self.doubts().iter().copied().collect();
+        for id in in_doubt {
+            let deploy = self.store.deploy(id).await?;
+            if deploy.is_some_and(|deploy| deploy.state == State::Dispatching) {
+                tracing::warn!(deploy = %id, "found in dispatching after the database was away");
+                let reason = "The database went away while the console was dispatching, so it does not know whether \
+                              GitHub got it.";
+                let event = Event::Unanswered {
+                    reason: reason.to_owned(),
+                };
+                self.store.change(id, &event, clock::now()).await?;
+            }
+            self.doubts().remove(&id);
+        }
+        Ok(())
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, HashSet<DeployId>> {
+        self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The one call, and its outcome on record.

@@ -4,7 +4,7 @@
 use super::store::StoreError;
 use crate::domain::{Problem, Refusal};
 
-/// Seconds after which a caller should try again when the database was busy.
+/// Seconds after which a caller should try again when the database was busy, or away.
 const BUSY_RETRY_SECONDS: u64 = 2;
 
 impl From<StoreError> for Refusal {
@@ -12,6 +12,12 @@ impl From<StoreError> for Refusal {
         if let StoreError::Busy(_) = error {
             tracing::warn!(%error, "refused for now");
             let detail = "The database is busy. Nothing was changed; try again in a moment.";
+            return Self::new(Problem::Unavailable, detail).with_retry_after(BUSY_RETRY_SECONDS);
+        }
+        if let StoreError::Away(_) = error {
+            tracing::error!(%error, "refused for now");
+            let detail =
+                "The database went away. What you asked for may have been done or not: look again in a moment.";
             return Self::new(Problem::Unavailable, detail).with_retry_after(BUSY_RETRY_SECONDS);
         }
         tracing::error!(%error, "the store failed");

@@ -12,7 +12,7 @@ use super::keyless::Keyless;
 use super::mask::Mask;
 use super::outside::OutsideWatch;
 use super::reconciler::Reconciler;
-use super::store::{OpenError, Store, StoreError};
+use super::store::{OpenError, Store, StoreError, shown};
 use super::{Console, DemoDoor, Inner, health, retention, router};
 use std::io;
 use std::net::SocketAddr;
@@ -28,9 +28,9 @@ pub enum StartError {
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// The database.
-    #[error("DATABASE_URL={url}: {error}: give a file that the console may write")]
+    #[error("DATABASE_URL={url}: {error}: {}", remedy(.url))]
     Database {
-        /// Its address.
+        /// Its address, without a password.
         url: String,
         /// What is wrong with it.
         error: OpenError,
@@ -70,10 +70,16 @@ pub struct Running {
 /// # Errors
 /// [`StartError::Database`], with its address.
 pub async fn open_store(url: &str) -> Result<Store, StartError> {
-    Store::open(url).await.map_err(|error| StartError::Database {
-        url: url.to_owned(),
-        error,
-    })
+    Store::open(url)
+        .await
+        .map_err(|error| StartError::Database { url: shown(url), error })
+}
+
+fn remedy(url: &str) -> &'static str {
+    if url.starts_with("postgres") {
+        return "give a PostgreSQL database that exists and answers, and in which the console may make tables";
+    }
+    "give a file that the console may write, such as sqlite://data/console.db, or a postgres:// address"
 }
 
 /// Starts everything: the database, the background work, the listener. When it returns, the port answers.

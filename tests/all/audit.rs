@@ -1,16 +1,14 @@
 //! The audit trail tells what was done, and betrays whoever changes it.
 
+use crate::support::database::execute;
 use crate::support::people::{PASSWORD, browser};
 use crate::support::{TestConsole, binary, console};
 use raxx_console::domain::Role;
 use raxx_console::server::audit::{Verdict, verify};
 use serde_json::{Value, json};
-use sqlx::Connection as _;
 
 async fn sql(console: &TestConsole, statement: &'static str) {
-    let url = format!("sqlite://{}", console.data.path().join("console.db").display());
-    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
-    sqlx::query(statement).execute(&mut database).await.unwrap();
+    execute(&console.database(), statement).await;
 }
 
 /// The whole trail, as an admin's export has it.
@@ -158,10 +156,9 @@ async fn a_row_that_was_changed_removed_or_moved_is_named() {
 async fn the_command_says_which_row_and_exits_with_1() {
     let console = console().await;
     let verify = || {
-        let url = format!("sqlite://{}", console.data.path().join("console.db").display());
         let output = std::process::Command::new(binary())
             .args(["audit", "verify"])
-            .env("DATABASE_URL", url)
+            .env("DATABASE_URL", console.database())
             .output();
         let output = output.unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())

@@ -402,11 +402,7 @@ async fn too_many_reports_are_429() {
 async fn a_busy_database_is_503_and_nothing_is_lost() {
     let console = console().await;
     let callback = console.bound("docs").await;
-    let file = console.data.path().join("console.db");
-    let mut other = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-    other = sqlx::sqlite::SqliteConnectOptions::busy_timeout(other, std::time::Duration::from_secs(10));
-    let mut holder = sqlx::ConnectOptions::connect(&other).await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    let mut holder = crate::support::database::hold(&console.database()).await;
     let response = console.report(&callback).await;
     assert!(response.headers().contains_key("retry-after"));
     refused(response, 503, "unavailable").await;

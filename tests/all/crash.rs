@@ -3,7 +3,8 @@
 //! The process that is killed is this test binary once more: it takes the steps through the library, stops
 //! after the one that it was told, says so, and waits for its end.
 
-use crate::support::{TestConsole, config, stand_in};
+use crate::support::database::database_of;
+use crate::support::{SITES, TestConsole, config, config_on, stand_in};
 use raxx_console::domain::{AuditAction, Deploy, DeployId, Event};
 use raxx_console::server::audit::Source;
 use raxx_console::server::clock;
@@ -54,7 +55,7 @@ async fn killed_after(step: Step) -> (TestConsole, DeployId) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["crash::the_process_that_is_killed", "--exact", "--nocapture"])
         .env("CRASH_STEP", format!("{step:?}"))
-        .env("CRASH_DATA", data.path())
+        .env("CRASH_DATABASE", database_of(data.path()))
         .env("CRASH_GITHUB", github.url())
         .env("CRASH_DEPLOY", id.to_string())
         .stdout(Stdio::piped())
@@ -116,14 +117,10 @@ async fn the_process_that_is_killed() {
     let Ok(step) = std::env::var("CRASH_STEP") else { return };
     let variable = |name: &str| std::env::var(name).unwrap();
     let (step, id) = (Step::parse(&step), variable("CRASH_DEPLOY").parse().unwrap());
-    // The folder belongs to the parent.
-    let config = {
-        let data = tempfile::Builder::new().tempdir().unwrap();
-        let mut config = config(&data, &variable("CRASH_GITHUB"));
-        config.database_url = format!("sqlite://{}/console.db", variable("CRASH_DATA"));
-        config
-    };
-    let store = Store::open(&config.database_url).await.unwrap();
+    // The database belongs to the parent.
+    let database = variable("CRASH_DATABASE");
+    let config = config_on(database.clone(), &variable("CRASH_GITHUB"), SITES);
+    let store = Store::open(&database).await.unwrap();
     let site = config.sites.iter().find(|site| site.slug.as_str() == "docs").unwrap();
     let intent = Intent {
         deploy: Deploy::requested(id, site, "ada", clock::now()),

@@ -1,5 +1,6 @@
 //! Every answer that GitHub can give to a dispatch: the right state, and one POST.
 
+use crate::support::database::database_of;
 use crate::support::{Setup, TestConsole, console_with};
 use raxx_console::server::demo::stand_in::Scenario;
 use serde_json::{Value, json};
@@ -142,7 +143,7 @@ async fn what_never_left_is_a_failure_and_not_a_riddle() {
         .local_addr()
         .unwrap();
     let mut config = crate::support::config(&console.data, &format!("http://{unused}"));
-    config.database_url = format!("sqlite://{}", console.data.path().join("other.db").display());
+    config.database_url = database_of(&console.data.path().join("other"));
     let other = TestConsole::start(config, console.github, console.data).await;
     let deploy = other.deploy("docs").await.deploy;
     let record = other.until(deploy.id, "dispatch_failed").await;

@@ -22,6 +22,7 @@ mod keyless;
 mod logs;
 mod oidc;
 mod outside;
+mod postgres;
 mod provider_sign_in;
 mod read;
 mod reconcile;

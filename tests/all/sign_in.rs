@@ -298,14 +298,8 @@ async fn a_changed_password_leaves_this_browser_alone() {
 
 /// Sets back the clock of every session, as if it had been so long ago.
 async fn age_sessions(console: &TestConsole, column: &str, millis: i64) {
-    use sqlx::Connection as _;
-    let url = format!("sqlite://{}", console.data.path().join("console.db").display());
-    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     let sql = format!("UPDATE console_sessions SET {column} = {column} - {millis}");
-    sqlx::query(sqlx::AssertSqlSafe(sql))
-        .execute(&mut database)
-        .await
-        .unwrap();
+    crate::support::database::execute(&console.database(), sql).await;
 }
 
 #[tokio::test]

@@ -44,12 +44,18 @@ impl Start {
     }
 
     /// Runs it, and expects its refusal to say all of `words`.
-    fn refuses(mut self, words: &[&str]) {
+    fn refuses(self, words: &[&str]) {
+        self.refuses_and_hides(words, "nothing that is said by chance");
+    }
+
+    /// The same, and not to say `hidden`.
+    fn refuses_and_hides(mut self, words: &[&str], hidden: &str) {
         let Output { status, stdout, stderr } = self.command.output().unwrap();
         let said = String::from_utf8(stderr).unwrap();
         assert_eq!(status.code(), Some(2), "{said}");
         assert_eq!(said.lines().count(), 1, "one line: {said}");
         assert!(stdout.is_empty() && !said.contains("panicked"), "{said}");
+        assert!(!said.contains(hidden), "{said}");
         for word in words {
             assert!(said.contains(word), "`{word}` is missing in: {said}");
         }
@@ -83,7 +89,7 @@ fn wrong_settings_are_named() {
         .refuses(&["GITHUB_API_URL", "http"]);
     Start::new()
         .set("DATABASE_URL", "mysql://x")
-        .refuses(&["DATABASE_URL", "sqlite://"]);
+        .refuses(&["DATABASE_URL", "sqlite://", "postgres://"]);
 }
 
 #[test]
@@ -178,7 +184,33 @@ fn a_wrong_file_of_sites_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_database_that_cannot_be_used_is_named() {
+fn a_server_that_does_not_answer_is_named_without_its_password() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("postgres://console:hunter2@{unused}/console?password=hunter3");
+    let shown = format!("postgres://console:…@{unused}/console: ");
+    let start = Start::new();
+    let file = start.folder.path().join("url");
+    fs::write(&file, format!("{url}\n")).unwrap();
+    start
+        .set("DATABASE_URL_FILE", file.to_str().unwrap())
+        .refuses_and_hides(&["DATABASE_URL", &shown, "refused", "PostgreSQL"], "hunter");
+    Start::new()
+        .set("DATABASE_URL", &url)
+        .refuses_and_hides(&["DATABASE_URL", &shown], "hunter");
+    Start::new()
+        .set("DATABASE_URL", "postgres//console:hunter2@db/console")
+        .refuses_and_hides(&["DATABASE_URL", "postgres://"], "hunter");
+    Start::new()
+        .set("DATABASE_URL", "postgres://console:hunter2@db:port/console")
+        .refuses_and_hides(&["DATABASE_URL", "port"], "hunter");
+    Start::new()
+        .set("DATABASE_URL", &url)
+        .set("DATABASE_URL_FILE", "x")
+        .refuses_and_hides(&["DATABASE_URL_FILE", "both set"], "hunter");
+}
+
+#[test]
+fn a_file_that_is_no_sqlite_database_is_named() {
     let start = Start::new();
     fs::write(
         start.folder.path().join("text.db"),

@@ -9,11 +9,10 @@ use std::process::{Command, Output};
 fn run(console: &TestConsole, arguments: &[&str]) -> Output {
     let file = console.data.path().join("console.toml");
     std::fs::write(&file, SITES).unwrap();
-    let url = format!("sqlite://{}", console.data.path().join("console.db").display());
     Command::new(binary())
         .args(arguments)
         .env_clear()
-        .env("DATABASE_URL", url)
+        .env("DATABASE_URL", console.database())
         .env("CONSOLE_CONFIG", file)
         .env("CONSOLE_URL", "https://console.example.com")
         .output()

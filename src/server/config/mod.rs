@@ -33,7 +33,7 @@ const LEAST_WEBHOOK_SECRET: usize = 16;
 /// What `serve` needs to know.
 #[derive(Clone)]
 pub struct Config {
-    /// `DATABASE_URL`: `sqlite://data/console.db` unless set.
+    /// `DATABASE_URL`, which may hold a password: `sqlite://data/console.db` unless set.
     pub database_url: String,
     /// `CONSOLE_ADDR` with `PORT` over its port: `127.0.0.1:3000` unless set.
     pub addr: SocketAddr,
@@ -180,7 +180,7 @@ impl Place {
 
     fn read(variables: Variables<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
-            database_url: database_url(variables),
+            database_url: database_url(variables)?,
             addr: addr(variables)?,
             public_url: public_url(variables)?,
             file: file_path(variables),
@@ -188,8 +188,8 @@ impl Place {
     }
 }
 
-fn database_url(variables: Variables<'_>) -> String {
-    set(variables, "DATABASE_URL").unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
+fn database_url(variables: Variables<'_>) -> Result<String, ConfigError> {
+    Ok(secret(variables, "DATABASE_URL")?.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()))
 }
 
 fn public_url(variables: Variables<'_>) -> Result<Option<String>, ConfigError> {

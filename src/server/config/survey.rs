@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 /// What can be known of a configuration, whatever is wrong with the rest of it.
 pub struct Survey {
-    /// As [`Config::database_url`].
-    pub database_url: String,
+    /// As [`Config::database_url`], where it can be read.
+    pub database_url: Option<String>,
     /// As [`Config::addr`], where it can be read.
     pub addr: Option<SocketAddr>,
     /// As [`Config::public_url`].
@@ -40,6 +40,7 @@ impl Survey {
         let identity = good(identity(variables), &mut wrong);
         good(webhook_secret(variables), &mut wrong);
         let api_url = good(api_url(variables), &mut wrong);
+        let database_url = good(database_url(variables), &mut wrong);
         let addr = good(addr(variables), &mut wrong);
         let public_url = good(public_url(variables), &mut wrong).flatten();
         let provider_secret = good(secret(variables, "OIDC_CLIENT_SECRET"), &mut wrong).flatten();
@@ -57,7 +58,7 @@ impl Survey {
             wrong.extend(Config::read(variables).err());
         }
         Self {
-            database_url: database_url(variables),
+            database_url,
             addr,
             public_url,
             keys: current.map(|current| Keys { current, previous }),

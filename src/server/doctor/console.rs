@@ -1,10 +1,9 @@
-//! The console's own half: its configuration, its database, and whether GitHub knows it.
+//! The console's own half: its configuration, and whether GitHub knows it.
 
 use super::{Finding, Reached, token};
 use crate::server::auth::provider::ProviderDoor;
 use crate::server::config::Survey;
 use crate::server::github::{Github, Identity, NotRead, Options};
-use crate::server::store::{OpenError, Standing};
 use url::{Host, Url};
 
 /// Beyond so much a clock is worth a warning, and an error: callbacks may be 300 s old.
@@ -81,46 +80,6 @@ pub(super) fn is_safe(url: &str) -> bool {
         None => false,
     };
     url.scheme() == "https" || loopback
-}
-
-/// How the database stands, without making one.
-pub(super) async fn database(url: &str) -> Finding {
-    let check = "database";
-    let remedy = "give DATABASE_URL a file that the console may read and write, such as sqlite://data/console.db";
-    let standing = match Standing::of(url).await {
-        Ok(standing) => standing,
-        // An address of another kind may hold a password, so it is not repeated.
-        Err(OpenError::Scheme(_)) => return Finding::error(check, "DATABASE_URL is no sqlite:// address", remedy),
-        Err(error) => return Finding::error(check, format!("DATABASE_URL={url}: {error}"), remedy),
-    };
-    match standing {
-        Standing::Current => Finding::ok(check, format!("{url} answers, and its tables are up to date")),
-        Standing::Missing => Finding::warning(
-            check,
-            format!("{url} is not there yet"),
-            "start the console: `serve` makes it. If there should be one, look at DATABASE_URL and the folder",
-        ),
-        Standing::ReadOnly => Finding::warning(
-            check,
-            format!("{url} may not be written by the user who runs this"),
-            "run `doctor` as the console's own user; if you did, give that user the file",
-        ),
-        Standing::Pending(count) => Finding::warning(
-            check,
-            format!("{url}: migrations that are pending: {count}"),
-            "start the console: `serve` applies them. Copy the file first",
-        ),
-        Standing::Newer(version) => Finding::error(
-            check,
-            format!("{url} is newer than this binary, which knows no migration {version}"),
-            "run the newer binary, or go back to the copy of the database from before it",
-        ),
-        Standing::Other(version) => Finding::error(
-            check,
-            format!("{url}: migration {version} is not the one of this binary, or stopped midway"),
-            "run the binary that made this database, or go back to a copy of it",
-        ),
-    }
 }
 
 /// Whether GitHub answers, what it says about the token, and what time it has.

@@ -5,6 +5,7 @@
 
 mod callback;
 mod console;
+mod database;
 mod finding;
 mod settings;
 mod site;
@@ -41,7 +42,9 @@ pub async fn run(options: &Options, variables: Variables<'_>) -> Report {
     let survey = Survey::take(variables);
     let mut report = Report::default();
     let mut findings = console::configuration(&survey);
-    findings.push(console::database(&survey.database_url).await);
+    if let Some(url) = &survey.database_url {
+        findings.extend(database::check(url).await);
+    }
     let (about_github, reached) = console::github(&survey).await;
     findings.extend(about_github);
     if options.callback {

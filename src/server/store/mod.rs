@@ -1,6 +1,7 @@
 //! The record: the only place with SQL.
 //!
-//! One SQL text serves SQLite and PostgreSQL, through `sqlx::Any`: `$1` placeholders, TEXT and BIGINT.
+//! One SQL text serves SQLite and PostgreSQL, through `sqlx::Any`: `$1` placeholders, TEXT and BIGINT. What differs is
+//! in `engine.rs`.
 //! Every change of a deploy is one transaction that loads it, applies one event and writes it back
 //! with the event, under a version that refuses a change made from an older picture.
 
@@ -8,6 +9,7 @@ mod attempts;
 mod audit;
 mod changes;
 mod deployments;
+mod engine;
 mod health;
 mod intents;
 mod logs;
@@ -24,26 +26,20 @@ mod webhooks;
 pub use audit::AuditEntry;
 pub use changes::{Delivery, Receipt};
 pub use deployments::{Followed, Setback};
+pub use engine::shown;
 pub use intents::{Intent, Recorded};
 pub use logs::Streamed;
 pub use operators::{Account, Link, NewOperator, Unchanged};
 pub use outside::Workflow;
 pub use sessions::{SessionAges, SessionRow};
-pub use standing::Standing;
+pub use standing::{Standing, Weakness};
 
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use engine::{BUSY, Engine};
+use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
-use sqlx::{AnyConnection, AnyPool, Connection, Transaction};
-use std::path::Path;
-use std::time::Duration;
+use sqlx::{AnyPool, Connection, Transaction};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
-/// SQLite 3.51.3 mended a bug that could corrupt a WAL database when it is reset.
-const OLDEST_SQLITE: i32 = 3_051_003;
-
-/// How long a write waits for another one before the store calls itself busy.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// How often a change starts again when another one came between. Each loss is someone else's progress.
 const TRIES: u32 = 16;
@@ -54,6 +50,9 @@ pub enum StoreError {
     /// Another writer holds it for too long, or the pool is exhausted. Worth trying again.
     #[error("the database is busy: {0}")]
     Busy(sqlx::Error),
+    /// The server went away. What was just being written may be there or not. Worth trying again.
+    #[error("the database went away: {0}")]
+    Away(sqlx::Error),
     /// Any other failure of the database.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),
@@ -85,11 +84,17 @@ pub enum OpenError {
         found: String,
     },
     /// The address is of a kind that this build does not speak.
-    #[error("`{0}` is no sqlite:// address")]
-    Scheme(String),
+    #[error("it is neither a sqlite:// nor a postgres:// address")]
+    Scheme,
     /// It cannot be connected to.
     #[error("{0}")]
     Connect(sqlx::Error),
+    /// Nobody answers.
+    #[error("no answer within 5 s")]
+    Silent,
+    /// Its text is of a kind that cannot hold every character.
+    #[error("its encoding is {0}, and must be UTF8")]
+    Encoding(String),
     /// The tables cannot be brought up to date.
     #[error("the tables cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -97,16 +102,7 @@ pub enum OpenError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let busy = match &error {
-            sqlx::Error::PoolTimedOut => true,
-            // SQLITE_BUSY and SQLITE_LOCKED with their extended codes: the low byte is 5 or 6.
-            sqlx::Error::Database(inner) => inner
-                .code()
-                .and_then(|code| code.parse::<i32>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
-            _ => false,
-        };
-        if busy { Self::Busy(error) } else { Self::Database(error) }
+        engine::meaning(error)
     }
 }
 
@@ -114,35 +110,31 @@ impl From<sqlx::Error> for StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    engine: Engine,
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite://PATH`), makes it if it is missing, and brings its tables up to date.
+    /// Opens the database at `url` (`sqlite://PATH` or `postgres://…`) and brings its tables up to date. A file is made
+    /// if it is missing.
     ///
     /// # Errors
-    /// [`OpenError`] when the linked SQLite is too old, the file cannot be used, or a migration fails.
+    /// [`OpenError`] when the linked SQLite is too old, the database cannot be used, or a migration fails.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        check_sqlite(libsqlite3_sys::SQLITE_VERSION_NUMBER)?;
-        let path = url
-            .strip_prefix("sqlite://")
-            .ok_or_else(|| OpenError::Scheme(url.to_owned()))?;
-        make_folder(path.split('?').next().unwrap_or(path))?;
-        install_default_drivers();
-        let separator = if path.contains('?') { '&' } else { '?' };
-        let url = format!("{url}{separator}mode=rwc");
-        // A first connection without the pool: a pool would hide what is wrong behind its time-out.
-        let mut first = AnyConnection::connect(&url).await.map_err(OpenError::Connect)?;
-        prepare(&mut first).await.map_err(OpenError::Connect)?;
+        let engine = Engine::of(url)?;
+        let url = engine.make_ready(url)?;
+        // A first connection without a pool, which would hide what is wrong behind its time-out.
+        let mut first = engine.connect(&url).await?;
+        engine.prepare(&mut first).await.map_err(OpenError::Connect)?;
         first.close().await.map_err(OpenError::Connect)?;
+        migrate(engine, &url).await?;
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(BUSY)
-            .after_connect(|connection, _| Box::pin(async move { prepare(connection).await }))
+            .after_connect(move |connection, _| Box::pin(async move { engine.prepare(connection).await }))
             .connect(&url)
             .await
             .map_err(OpenError::Connect)?;
-        MIGRATIONS.run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, engine })
     }
 
     /// Whether the database answers.
@@ -154,66 +146,33 @@ impl Store {
         Ok(())
     }
 
-    /// Closes every connection, so that the write-ahead log is folded into the file.
+    /// Closes every connection, so that the write-ahead log of a file is folded into it.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
     /// A transaction that takes the write lock at once: one that upgraded later could fail midway.
     async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        self.engine.begin(&self.pool).await
     }
+}
+
+async fn migrate(engine: Engine, url: &str) -> Result<(), OpenError> {
+    let one = AnyPoolOptions::new()
+        .max_connections(1)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                engine.prepare(connection).await?;
+                engine.be_patient(connection).await
+            })
+        });
+    let one = one.connect(url).await.map_err(OpenError::Connect)?;
+    MIGRATIONS.run(&one).await?;
+    one.close().await;
+    Ok(())
 }
 
 /// Every try met another writer; the caller may come back.
 fn contended() -> StoreError {
     StoreError::Busy(sqlx::Error::PoolTimedOut)
-}
-
-async fn prepare(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    let busy_timeout = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
-    let pragmas = [
-        busy_timeout.as_str(),
-        "PRAGMA journal_mode = WAL",
-        // FULL: what was acknowledged survives the loss of power, not only of the process.
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-    ];
-    for pragma in pragmas {
-        sqlx::query(sqlx::AssertSqlSafe(pragma))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Refuses a linked SQLite whose `version` number is older than 3.51.3.
-fn check_sqlite(version: i32) -> Result<(), OpenError> {
-    if version >= OLDEST_SQLITE {
-        return Ok(());
-    }
-    let found = format!("{}.{}.{}", version / 1_000_000, version / 1000 % 1000, version % 1000);
-    Err(OpenError::OldSqlite { found })
-}
-
-fn make_folder(file: &str) -> Result<(), OpenError> {
-    let Some(folder) = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    std::fs::create_dir_all(folder).map_err(|error| OpenError::Folder {
-        path: folder.display().to_string(),
-        error,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::check_sqlite;
-
-    #[test]
-    fn an_sqlite_with_the_wal_reset_bug_is_refused() {
-        assert!(check_sqlite(3_051_003).is_ok());
-        let error = check_sqlite(3_051_002).map_err(|error| error.to_string());
-        assert!(error.is_err_and(|text| text.contains("3.51.2") && text.contains("3.51.3")));
-    }
 }

@@ -131,10 +131,11 @@ impl Store {
         entry: &AuditEntry,
     ) -> Result<Result<(), Unchanged>, StoreError> {
         let mut tx = self.begin().await?;
-        if let Err(StoreError::Database(sqlx::Error::Database(error))) = insert(&mut tx, new).await
-            && error.is_unique_violation()
-        {
-            return Ok(Err(Unchanged::NameTaken));
+        match insert(&mut tx, new).await {
+            Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
+                return Ok(Err(Unchanged::NameTaken));
+            }
+            inserted => inserted?,
         }
         if let Some(link) = link {
             put_link(&mut tx, link).await?;

@@ -1,12 +1,14 @@
 //! What the tests share: a console of their own, and how to speak to it.
 
 pub(crate) mod app;
+pub(crate) mod database;
 pub(crate) mod hook_listener;
 pub(crate) mod issuer;
 pub(crate) mod people;
 pub(crate) mod provider;
 pub(crate) mod provider_key;
 pub(crate) mod secrets;
+pub(crate) mod wire;
 
 use raxx_console::domain::{DeployId, DeployRecord};
 use raxx_console::server::config::{Config, Limits, parse_file};
@@ -120,9 +122,13 @@ pub(crate) fn config(data: &TempDir, github_url: &str) -> Config {
 }
 
 pub(crate) fn config_with(data: &TempDir, github_url: &str, file: &str) -> Config {
+    config_on(database::database_of(data.path()), github_url, file)
+}
+
+pub(crate) fn config_on(database_url: String, github_url: &str, file: &str) -> Config {
     let file = parse_file(file, "console.toml").unwrap();
     Config {
-        database_url: format!("sqlite://{}", data.path().join("console.db").display()),
+        database_url,
         addr: LOOPBACK,
         public_url: Some("https://console.example.com".to_owned()),
         keys: Keys {
@@ -196,6 +202,11 @@ impl TestConsole {
         let url = format!("http://{}", console.running.addr());
         console.github.set_console_url(url);
         console
+    }
+
+    /// The address of its database.
+    pub(crate) fn database(&self) -> String {
+        database::database_of(self.data.path())
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
