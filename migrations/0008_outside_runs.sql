@@ -20,4 +20,4 @@ CREATE TABLE console_outside_runs (
 
 CREATE INDEX console_outside_runs_by_workflow ON console_outside_runs (repository, workflow, id);
 CREATE INDEX console_outside_runs_by_id ON console_outside_runs (id);
-CREATE INDEX console_outside_runs_active ON console_outside_runs (repository, workflow) WHERE active = 1;
+CREATE INDEX console_outside_runs_active ON console_outside_runs (run_id) WHERE active = 1;

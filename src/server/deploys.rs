@@ -156,10 +156,9 @@ pub async fn board(console: &Console) -> Result<Board, Refusal> {
 /// The run from outside that a site's tile shows: one that is under way, or one that is newer than its newest deploy.
 fn outside_of(console: &Console, site: &Site, runs: &[OutsideRun], latest: Option<&Deploy>) -> Option<OutsideRun> {
     let workflow = outside::workflow_of(site);
-    let here = |run: &&OutsideRun| run.repository == workflow.repository && run.workflow == workflow.file;
     let newest = runs
         .iter()
-        .filter(here)
+        .filter(|run| workflow.is_of(run))
         .max_by_key(|run| (run.state.is_active(), run.id))?;
     let is_newer = latest.is_none_or(|deploy| newest.started_at > deploy.began_at());
     (newest.state.is_active() || is_newer).then(|| with_sites(console, newest.clone()))
@@ -171,7 +170,7 @@ fn with_sites(console: &Console, run: OutsideRun) -> OutsideRun {
         .sites
         .iter()
         .map(|site| (outside::workflow_of(site), &site.slug));
-    let here = workflows.filter(|(workflow, _)| workflow.repository == run.repository && workflow.file == run.workflow);
+    let here = workflows.filter(|(workflow, _)| workflow.is_of(&run));
     let sites = here.map(|(_, slug)| slug.clone()).collect();
     OutsideRun { sites, ..run }
 }

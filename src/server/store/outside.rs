@@ -10,6 +10,9 @@ const TABLE: &str = "console_outside_runs";
 const COLUMNS: &str = "run_id, id, repository, workflow, state, attempt, started_by, git_ref, head_sha, run_url, \
      started_at, changed_at";
 
+/// How many workflows one statement asks about.
+const WORKFLOWS_AT_ONCE: usize = 100;
+
 /// A workflow: repository, in lower case, and file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Workflow {
@@ -17,6 +20,13 @@ pub struct Workflow {
     pub repository: String,
     /// The file's name.
     pub file: String,
+}
+
+impl Workflow {
+    /// Whether a run is one of this workflow's.
+    pub fn is_of(&self, run: &OutsideRun) -> bool {
+        run.repository == self.repository && run.workflow == self.file
+    }
 }
 
 impl Store {
@@ -75,18 +85,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn outside_on_board(&self, workflows: &[Workflow]) -> Result<Vec<OutsideRun>, StoreError> {
-        let here = "FROM console_outside_runs WHERE repository = $1 AND workflow = $2";
-        let newest = format!("SELECT {COLUMNS} {here} ORDER BY id DESC LIMIT 1");
-        let active = format!("SELECT {COLUMNS} {here} AND active = 1");
-        let mut found: Vec<OutsideRun> = Vec::new();
-        for workflow in workflows {
-            for sql in [&newest, &active] {
-                let query = sqlx::query(AssertSqlSafe(sql.as_str()))
-                    .bind(workflow.repository.as_str())
-                    .bind(workflow.file.as_str());
-                for row in query.fetch_all(&self.pool).await? {
-                    found.push(read(&row)?);
-                }
+        let mut found = Vec::new();
+        let active = format!("SELECT {COLUMNS} FROM console_outside_runs WHERE active = 1");
+        for row in sqlx::query(AssertSqlSafe(active)).fetch_all(&self.pool).await? {
+            found.push(read(&row)?);
+        }
+        found.retain(|run: &OutsideRun| workflows.iter().any(|workflow| workflow.is_of(run)));
+        for some in workflows.chunks(WORKFLOWS_AT_ONCE) {
+            let newest = |at: usize| {
+                let (repository, file) = (2 * at + 1, 2 * at + 2);
+                format!(
+                    "SELECT * FROM (SELECT {COLUMNS} FROM console_outside_runs \
+                     WHERE repository = ${repository} AND workflow = ${file} ORDER BY id DESC LIMIT 1) newest"
+                )
+            };
+            let all: Vec<String> = (0..some.len()).map(newest).collect();
+            let mut query = sqlx::query(AssertSqlSafe(all.join(" UNION ALL ")));
+            for workflow in some {
+                query = query.bind(workflow.repository.as_str()).bind(workflow.file.as_str());
+            }
+            for row in query.fetch_all(&self.pool).await? {
+                found.push(read(&row)?);
             }
         }
         Ok(found)
