@@ -16,8 +16,10 @@ use super::store::{OpenError, Store, StoreError, shown};
 use super::{Console, DemoDoor, Inner, health, retention, router};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,6 +64,7 @@ pub struct Running {
     outside: OutsideWatch,
     deployments: Deployments,
     stop: CancellationToken,
+    stop_within: Duration,
     work: TaskTracker,
 }
 
@@ -172,6 +175,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         outside,
         deployments,
         stop,
+        stop_within: config.limits.stop_within,
         work,
     })
 }
@@ -207,11 +211,14 @@ impl Running {
         &self.deployments
     }
 
-    /// Finishes what is under way, and stops.
+    /// Takes nothing new, finishes what is under way, and stops. What does not end in time, such as a request that
+    /// never comes to its end, is cut off; nothing that was answered is lost with it.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.work.wait().await;
-        self.store.close().await;
+        if timeout(self.stop_within, self.work.wait()).await.is_err() {
+            tracing::warn!("something did not end in time, and is cut off");
+        }
+        let _in_time = timeout(self.stop_within, self.store.close()).await;
     }
 }
 

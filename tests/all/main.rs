@@ -30,6 +30,7 @@ mod record;
 mod retention;
 mod sign_in;
 mod start;
+mod stop;
 mod support;
 mod tokens;
 mod webhooks;

@@ -74,6 +74,8 @@ pub struct Limits {
     pub deploys_a_minute: i64,
     /// Callbacks that one deploy may make in sixty seconds.
     pub callbacks_a_minute: i64,
+    /// How long what is under way may take to end, once the console is asked to stop.
+    pub stop_within: Duration,
 }
 
 impl Default for Limits {
@@ -81,6 +83,7 @@ impl Default for Limits {
         Self {
             deploys_a_minute: 60,
             callbacks_a_minute: 600,
+            stop_within: Duration::from_secs(20),
         }
     }
 }
