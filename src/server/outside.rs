@@ -111,19 +111,15 @@ impl OutsideWatch {
     /// Watches until told to stop.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Some(Err(error)) = stop.run_until_cancelled(self.step(clock::now())).await {
-                tracing::warn!(%error, "runs from outside could not be recorded; trying again");
-            }
+            let _stopped_or_looked = stop.run_until_cancelled(self.step(clock::now())).await;
             let woken = timeout(BEAT, self.hurry.notified());
             let _stopped_or_beaten = stop.run_until_cancelled(woken).await;
         }
     }
 
-    /// Lists the runs of every workflow that is due at `now`. Returns how many workflows that were.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn step(&self, now: Timestamp) -> Result<usize, StoreError> {
+    /// Lists the runs of every workflow that is due at `now`. Returns how many workflows that were; what fails is logged,
+    /// and tried again later.
+    pub async fn step(&self, now: Timestamp) -> usize {
         let mut turns = self.turns.lock().await;
         let hurried = std::mem::take(&mut *self.hurried.lock().unwrap_or_else(PoisonError::into_inner));
         let mut asked = 0;
@@ -132,7 +128,7 @@ impl OutsideWatch {
             if turn.is_due(hurried.contains(&workflow.repository), now) {
                 asked += 1;
                 let looked = self.look(workflow, &mut turn.recorded, now).await;
-                let outcome = looked.unwrap_or_else(|error| Err(LookupFailed::of_ours(error.to_string())));
+                let outcome = looked.unwrap_or_else(|error| Err(LookupFailed::because(error.to_string())));
                 if let Err(failed) = &outcome {
                     let Workflow { repository, file } = workflow;
                     tracing::warn!(repository, file, %failed, "the runs of a workflow could not be listed");
@@ -140,7 +136,7 @@ impl OutsideWatch {
                 turn.asked(outcome, now);
             }
         }
-        Ok(asked)
+        asked
     }
 
     /// Lists a workflow's runs once; how long to wait until the next time.
@@ -186,7 +182,7 @@ impl OutsideWatch {
         if !github::may_be_of(&deploy, run.started_at) {
             return Ok(false);
         }
-        if deploy.state.is_finished() {
+        if deploy.state.is_finished() && !deploy.conclusion_conflict {
             let found = Run {
                 id: run.run_id,
                 attempt: 1,

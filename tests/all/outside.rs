@@ -26,7 +26,7 @@ fn by_hand(console: &TestConsole, by: &str) -> i64 {
 /// Lets the watch look as if so many seconds had passed.
 async fn look(console: &TestConsole, seconds: i64) -> usize {
     let now: Timestamp = clock::now().plus_millis(seconds * 1000);
-    console.running.outside().step(now).await.unwrap()
+    console.running.outside().step(now).await
 }
 
 async fn json_of(console: &TestConsole, path: &str) -> Value {

@@ -105,12 +105,7 @@ pub struct LookupFailed {
 }
 
 impl LookupFailed {
-    /// It came to nothing because of something of ours.
-    pub(super) fn of_ours(reason: String) -> Self {
-        Self::because(reason)
-    }
-
-    fn because(reason: impl Into<String>) -> Self {
+    pub(super) fn because(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
             not_before: None,
