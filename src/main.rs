@@ -1,7 +1,7 @@
 //! The binary: reads what it was told, starts it, waits to be stopped.
 
 use clap::{Args, Parser, Subcommand};
-use raxx_console::server::commands::{self, AuditCommand, OperatorCommand, TokenCommand};
+use raxx_console::server::commands::{self, AuditCommand, DatabaseCommand, OperatorCommand, TokenCommand};
 use raxx_console::server::config::Config;
 use raxx_console::server::demo::{self, DemoOptions};
 use raxx_console::server::doctor;
@@ -39,6 +39,9 @@ enum Command {
     /// Check or print the audit trail. The server may run meanwhile.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Back the database up, or copy it into another one: see docs/database.md.
+    #[command(subcommand)]
+    Db(DatabaseCommand),
 }
 
 #[derive(Args)]
@@ -90,6 +93,7 @@ async fn main() -> ExitCode {
         Some(Command::Secret) => secret(),
         Some(Command::Operator(command)) => commands::operator(command).await,
         Some(Command::Token(command)) => commands::token(command).await,
+        Some(Command::Db(command)) => commands::database(command).await,
         Some(Command::Audit(command)) => match commands::audit(command).await {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,

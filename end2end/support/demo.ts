@@ -81,11 +81,11 @@ export class Demo {
   }
 
   /** `serve` itself, with nobody on the list yet: returns the link of the first set-up. */
-  async serve(): Promise<string> {
+  async serve(database = `sqlite://${this.data}/serve.db`): Promise<string> {
     const port = new URL(this.url).port;
     const lines = this.#spawn([], {
       PORT: port,
-      DATABASE_URL: `sqlite://${this.data}/serve.db`,
+      DATABASE_URL: database,
       CONSOLE_CONFIG: config,
       GITHUB_API_URL: this.standInUrl,
       GITHUB_DISPATCH_TOKEN: "demo",

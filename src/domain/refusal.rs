@@ -81,7 +81,7 @@ pub enum Problem {
     /// GitHub did not do what the console asked of it.
     #[serde(rename = "urn:raxx-console:problem:github")]
     Github,
-    /// The database is busy, or the console is stopping.
+    /// The database is busy, full or away, or the console is stopping.
     #[serde(rename = "urn:raxx-console:problem:unavailable")]
     Unavailable,
     /// No answer came from the console. Only ever seen on the calling side.
@@ -110,7 +110,7 @@ impl Problem {
             Self::TooManyRequests => (429, "Too many requests"),
             Self::Internal => (500, "The console failed"),
             Self::Github => (502, "GitHub did not do it"),
-            Self::Unavailable => (503, "The console is busy"),
+            Self::Unavailable => (503, "The console cannot do this just now"),
             Self::Unreachable => (0, "The console cannot be reached"),
         }
     }
@@ -155,6 +155,11 @@ impl Refusal {
     /// Whether the session has ended, or there was none.
     pub fn is_signed_out(&self) -> bool {
         self.problem == Problem::NotSignedIn
+    }
+
+    /// Whether the console is there and its record is not, for now.
+    pub fn is_unavailable(&self) -> bool {
+        self.problem == Problem::Unavailable
     }
 
     /// Whether no answer came, so that nobody knows more than before.

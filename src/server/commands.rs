@@ -1,4 +1,9 @@
-//! The commands beside `serve`, for whoever may run them on the console's machine: people, tokens, the trail.
+//! The commands beside `serve`, for whoever may run them on the console's machine: people, tokens, the trail,
+//! the database.
+
+mod database;
+
+pub use database::{DatabaseCommand, database};
 
 use super::audit::{self, Source, Verdict};
 use super::auth::people::{self, IssuedLink};

@@ -8,10 +8,13 @@ mod clock;
 mod components;
 mod draft;
 mod form;
+mod outage;
 mod pages;
 mod poll;
 mod terminal;
 mod words;
+
+pub use outage::outage;
 
 use crate::domain::About;
 use clock::provide_clock;

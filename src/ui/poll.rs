@@ -4,6 +4,7 @@
 //! selection and scroll are nobody's but the operator's.
 
 use super::clock::browser_now;
+use super::words;
 use crate::api::ApiError;
 use crate::domain::Timestamp;
 use gloo_timers::callback::Interval;
@@ -88,7 +89,7 @@ where
                     take(answer);
                 }
                 Err(error) => {
-                    set_problem.set((!error.is_unreachable()).then(|| error.to_string()));
+                    set_problem.set(words::no_news(&error));
                     set_signed_out.set(error.is_signed_out());
                     mark_stale();
                 }

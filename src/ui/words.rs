@@ -1,5 +1,6 @@
 //! How states, times and lengths are said.
 
+use crate::api::ApiError;
 use crate::domain::{
     Actor, AuditAction, AuditActor, ConfirmedBy, Deploy, DeployId, HealthStatus, Role, SignInWay, State, StepStatus,
     Timestamp, TokenInfo,
@@ -43,6 +44,17 @@ pub(super) fn explanation(deploy: &Deploy) -> Option<String> {
             .as_ref()
             .map_or_else(|| said.to_owned(), |notice| format!("{notice} {said}")),
     )
+}
+
+/// Why a page could not be updated; `None` where the console did not say.
+pub(super) fn no_news(error: &ApiError) -> Option<String> {
+    if error.is_unreachable() {
+        return None;
+    }
+    if error.is_unavailable() {
+        return Some("The console runs, and cannot reach its record right now.".to_owned());
+    }
+    Some(error.to_string())
 }
 
 /// The class that carries a state's colour.

@@ -191,6 +191,15 @@ impl Place {
     }
 }
 
+/// `TARGET_DATABASE_URL`, or the file that `TARGET_DATABASE_URL_FILE` names: where `db copy` copies to, for whoever does
+/// not want a password among the arguments, which everybody on the machine can see.
+///
+/// # Errors
+/// [`ConfigError`] when both are set, or the file cannot be read.
+pub fn target_database_url() -> Result<Option<String>, ConfigError> {
+    secret(&|name| std::env::var(name).ok(), "TARGET_DATABASE_URL")
+}
+
 fn database_url(variables: Variables<'_>) -> Result<String, ConfigError> {
     Ok(secret(variables, "DATABASE_URL")?.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()))
 }

@@ -19,7 +19,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
@@ -61,6 +61,7 @@ pub fn routes(console: Console) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(console.clone(), guard::guard))
         .layer(console.sessions.layer(secure))
+        .layer(from_fn(pages::in_words))
         .merge(assets())
         .layer(from_fn_with_state(secure, headers::harden))
         .layer(CatchPanicLayer::custom(|_| broken().into_response()))

@@ -1,6 +1,13 @@
 //! What differs between SQLite and PostgreSQL. Everything else in the store is one text for both.
 
+mod alone;
+
+pub(super) use alone::Location;
+
 use super::{OpenError, StoreError};
+use libsqlite3_sys::{
+    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_FULL, SQLITE_IOERR, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_READONLY,
+};
 use sqlx::any::install_default_drivers;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Row, Transaction};
 use std::path::Path;
@@ -98,8 +105,14 @@ impl Engine {
     /// Takes back the time-outs, for migrations: another console may be at them, and a large table takes its time.
     pub(super) async fn be_patient(self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
         if self == Self::Postgres {
-            for setting in ["SET lock_timeout = 0", "SET statement_timeout = 0"] {
-                sqlx::query(setting).execute(&mut *connection).await?;
+            for setting in [
+                "lock_timeout",
+                "statement_timeout",
+                "idle_in_transaction_session_timeout",
+            ] {
+                sqlx::query(AssertSqlSafe(format!("SET {setting} = 0")))
+                    .execute(&mut *connection)
+                    .await?;
             }
         }
         Ok(())
@@ -129,22 +142,31 @@ pub(super) fn meaning(error: sqlx::Error) -> StoreError {
         sqlx::Error::PoolTimedOut => StoreError::Busy(error),
         sqlx::Error::Io(_) => StoreError::Away(error),
         sqlx::Error::Database(inner) => match inner.code().as_deref() {
-            // Could not be serialized, deadlock, lock_timeout, statement_timeout, too many connections.
-            Some("40001" | "40P01" | "55P03" | "57014" | "53300") => StoreError::Busy(error),
-            // The server stops, has crashed, or is not there yet; or it ended a transaction that stood still.
-            Some("57P01" | "57P02" | "57P03" | "25P03") => StoreError::Away(error),
+            // Could not be serialized, deadlock, lock_timeout, statement_timeout, too many connections, no memory.
+            Some("40001" | "40P01" | "55P03" | "57014" | "53300" | "53200") => StoreError::Busy(error),
+            Some("53100") => StoreError::Full(error),
+            // The server stops, has crashed, or is not there yet; or it ended a transaction that stood still; or it
+            // takes no writes, as one that follows another.
+            Some("57P01" | "57P02" | "57P03" | "25P03" | "25006") => StoreError::Away(error),
             Some(code) if code.len() == 5 && code.starts_with("08") => StoreError::Away(error),
-            Some(code) if is_busy_sqlite(code) => StoreError::Busy(error),
-            _ => StoreError::Database(error),
+            Some(code) => match primary_of_sqlite(code) {
+                Some(SQLITE_BUSY | SQLITE_LOCKED | SQLITE_NOMEM) => StoreError::Busy(error),
+                Some(SQLITE_FULL) => StoreError::Full(error),
+                // The file cannot be read or written now: its disk or its folder is gone, or was made read-only.
+                Some(SQLITE_IOERR | SQLITE_READONLY | SQLITE_CANTOPEN) => StoreError::Away(error),
+                _ => StoreError::Database(error),
+            },
+            None => StoreError::Database(error),
         },
         _ => StoreError::Database(error),
     }
 }
 
-/// `SQLITE_BUSY` and `SQLITE_LOCKED` with their extended codes: the low byte is 5 or 6. PostgreSQL's codes have five
-/// characters, SQLite's at most four.
-fn is_busy_sqlite(code: &str) -> bool {
-    code.len() < 5 && code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+/// SQLite's result code without what extends it: its low byte. PostgreSQL's codes have five characters, SQLite's at
+/// most four.
+fn primary_of_sqlite(code: &str) -> Option<i32> {
+    let code: i32 = code.parse().ok().filter(|_| code.len() < 5)?;
+    Some(code & 0xff)
 }
 
 /// The address without what must not be shown: of a server, where it is and who asks, but no password.
@@ -197,7 +219,7 @@ fn make_folder(file: &Path) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_sqlite, is_busy_sqlite, shown};
+    use super::{SQLITE_BUSY, SQLITE_IOERR, check_sqlite, primary_of_sqlite, shown};
 
     #[test]
     fn an_sqlite_with_the_wal_reset_bug_is_refused() {
@@ -230,8 +252,15 @@ mod tests {
 
     #[test]
     fn the_codes_of_one_engine_are_not_taken_for_those_of_the_other() {
-        assert!(is_busy_sqlite("5") && is_busy_sqlite("517") && !is_busy_sqlite("11"));
+        assert_eq!(
+            [
+                primary_of_sqlite("5"),
+                primary_of_sqlite("517"),
+                primary_of_sqlite("778")
+            ],
+            [Some(SQLITE_BUSY), Some(SQLITE_BUSY), Some(SQLITE_IOERR)]
+        );
         // A unique violation: 23505 & 0xff is 209; 40005 would have been taken for busy.
-        assert!(!is_busy_sqlite("23505") && !is_busy_sqlite("03077"));
+        assert_eq!([primary_of_sqlite("23505"), primary_of_sqlite("03077")], [None, None]);
     }
 }

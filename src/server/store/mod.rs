@@ -7,28 +7,33 @@
 
 mod attempts;
 mod audit;
+mod backup;
 mod changes;
 mod deployments;
 mod engine;
 mod health;
 mod intents;
 mod logs;
+mod moving;
 mod operators;
 mod outside;
 mod reads;
 mod retention;
 mod rows;
+mod schema;
 mod sessions;
 mod standing;
 mod tokens;
 mod webhooks;
 
 pub use audit::AuditEntry;
+pub use backup::{BackupError, backup};
 pub use changes::{Delivery, Receipt};
 pub use deployments::{Followed, Setback};
 pub use engine::shown;
 pub use intents::{Intent, Recorded};
 pub use logs::Streamed;
+pub use moving::{CopyError, Progress, Side, copy};
 pub use operators::{Account, Link, NewOperator, Unchanged};
 pub use outside::Workflow;
 pub use sessions::{SessionAges, SessionRow};
@@ -50,7 +55,10 @@ pub enum StoreError {
     /// Another writer holds it for too long, or the pool is exhausted. Worth trying again.
     #[error("the database is busy: {0}")]
     Busy(sqlx::Error),
-    /// The server went away. What was just being written may be there or not. Worth trying again.
+    /// There is no space left where it is kept. Nothing was written. Worth trying again, once somebody has made some.
+    #[error("the database has no space left: {0}")]
+    Full(sqlx::Error),
+    /// The server, or the file, went away. What was just being written may be there or not. Worth trying again.
     #[error("the database went away: {0}")]
     Away(sqlx::Error),
     /// Any other failure of the database.
@@ -92,6 +100,9 @@ pub enum OpenError {
     /// Nobody answers.
     #[error("no answer within 5 s")]
     Silent,
+    /// Somebody else has it open, and it was to be used alone.
+    #[error("it is in use{0}")]
+    InUse(String),
     /// Its text is of a kind that cannot hold every character.
     #[error("its encoding is {0}, and must be UTF8")]
     Encoding(String),
@@ -131,6 +142,9 @@ impl Store {
             .max_connections(8)
             .acquire_timeout(BUSY)
             .after_connect(move |connection, _| Box::pin(async move { engine.prepare(connection).await }))
+            // A disk that fails or is full makes SQLite roll back by itself, and sqlx goes on to count a transaction in
+            // which nothing can be begun any more. Such a connection is closed, and another one made.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect(&url)
             .await
             .map_err(OpenError::Connect)?;

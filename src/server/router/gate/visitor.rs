@@ -134,7 +134,8 @@ impl Visitor {
 impl From<tower_sessions::session::Error> for Refusal {
     fn from(error: tower_sessions::session::Error) -> Self {
         tracing::error!(%error, "a session could not be read or kept");
-        let detail = "The console cannot tell who you are just now: its database is busy. Try again in a moment.";
+        let detail = "The console cannot reach its record, so it cannot tell who you are, and nothing was done. Try again in \
+                      a moment.";
         Self::new(Problem::Unavailable, detail).with_retry_after(2)
     }
 }
