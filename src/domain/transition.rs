@@ -170,15 +170,18 @@ fn accepted(deploy: &mut Deploy, run: &Run, at: Timestamp) -> Effect {
     if let Some(effect) = rebind(deploy, run) {
         return effect;
     }
-    if deploy.state != State::Dispatching {
-        return Effect::Impossible;
+    if deploy.state == State::Dispatching {
+        bind(deploy, run, at);
+        return move_to(deploy, State::Queued);
     }
-    bind(deploy, run, at);
-    move_to(deploy, State::Queued)
+    // The answer came late: others had taken the call for unanswered.
+    found(deploy, run, at)
 }
 
 fn refused(deploy: &mut Deploy, reason: &str, by: Option<ConfirmedBy>, at: Timestamp) -> Effect {
-    if deploy.state != State::Dispatching {
+    // Others may have taken the call for unanswered, and here is its answer.
+    let is_unbound = deploy.state == State::DispatchUnknown && deploy.run_id.is_none();
+    if deploy.state != State::Dispatching && !is_unbound {
         return if deploy.run_id.is_some() {
             disagree(deploy, Effect::Impossible)
         } else {

@@ -1,11 +1,12 @@
 //! Takes intents to GitHub: at most one call each, whatever happens in between.
 //!
-//! A claim is committed before the call leaves. So after a crash a `requested` intent has certainly not
-//! been sent and is sent now, and a `dispatching` one may have been, and is never sent again.
+//! A claim is committed before the call leaves, with the instance of the console that makes it. So after a crash a
+//! `requested` intent has certainly not been sent and is sent now, by whichever instance; and a `dispatching` one of an
+//! instance that is not there any more may have been, and is never sent again.
 
 use super::clock;
 use super::github::Github;
-use super::store::{Store, StoreError};
+use super::store::{Instance, Store, StoreError};
 use crate::domain::{Deploy, DeployId, Effect, Event, Site, State};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long an intent can wait when its wake-up was missed, because the database was busy.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How often the leader looks for calls whose instance is not there any more.
+const LOOK_FOR_ABANDONED: Duration = Duration::from_secs(1);
 /// How long the outcome of a call is kept in hand while the database does not take it.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
 
@@ -24,19 +27,21 @@ const RECORD_RETRY: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
     store: Store,
+    instance: Instance,
     github: Github,
     sites: Arc<[Site]>,
     due: Arc<Notify>,
-    /// What was to be claimed when the database went away: it may be claimed, and then nobody calls.
+    /// What was to be claimed when the database went away: it may be claimed by us, and then nobody calls.
     in_doubt: Arc<Mutex<HashSet<DeployId>>>,
     calls: TaskTracker,
 }
 
 impl Dispatcher {
     /// A dispatcher that does nothing until it is told to [`Self::run`] or [`Self::step`].
-    pub fn new(store: Store, github: Github, sites: &[Site]) -> Self {
+    pub fn new(store: Store, instance: Instance, github: Github, sites: &[Site]) -> Self {
         Self {
             store,
+            instance,
             github,
             sites: sites.into(),
             due: Arc::new(Notify::new()),
@@ -50,31 +55,38 @@ impl Dispatcher {
         self.due.notify_one();
     }
 
-    /// Tells the truth about what an earlier process left behind: what was being dispatched when it ended
-    /// may or may not have reached GitHub. To be called once, before [`Self::run`].
+    /// Tells the truth about what an instance left behind that is not there any more: what it was dispatching when it
+    /// ended may or may not have reached GitHub.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn recover(&self) -> Result<(), StoreError> {
         let reason = "The console stopped while it was dispatching, so it does not know whether GitHub got it.";
-        for deploy in self.store.in_state(State::Dispatching).await? {
-            tracing::warn!(deploy = %deploy.id, "found in dispatching at start-up");
-            let event = Event::Unanswered {
-                reason: reason.to_owned(),
-            };
-            self.store.change(deploy.id, &event, clock::now()).await?;
+        for id in self.store.abandoned_claims(&self.instance).await? {
+            tracing::warn!(deploy = %id, "found in dispatching, and whoever claimed it is not there any more");
+            self.give_up(id, reason).await?;
         }
         Ok(())
     }
 
+    /// Recovers what instances leave behind while this one runs, until told to stop.
+    pub async fn keep_recovering(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.recover().await {
+                tracing::warn!(%error, "claims could not be looked at; trying again");
+            }
+            tokio::time::sleep(LOOK_FOR_ABANDONED).await;
+        }
+    }
+
     /// Dispatches whatever is due, until told to stop; then waits for the calls that are under way.
     pub async fn run(self, stop: CancellationToken) {
-        loop {
-            if let Err(error) = self.step().await {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.claim_until(&stop).await {
                 tracing::error!(%error, "intents could not be claimed; trying again");
             }
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => {}
                 // Whether woken or not, look: the reason to wake may have come while we were looking.
                 _woken = timeout(LOOK_AGAIN, self.due.notified()) => {}
             }
@@ -88,10 +100,18 @@ impl Dispatcher {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn step(&self) -> Result<usize, StoreError> {
+        self.claim_until(&CancellationToken::new()).await
+    }
+
+    async fn claim_until(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
         self.settle_doubts().await?;
         let mut claimed = 0;
         for intent in self.store.in_state(State::Requested).await? {
-            let change = self.store.change(intent.id, &Event::Claimed, clock::now()).await;
+            if stop.is_cancelled() || !self.instance.is_there() {
+                // It stays as it is: for another instance, or for the next start.
+                break;
+            }
+            let change = self.store.claim(intent.id, &self.instance, clock::now()).await;
             if let Err(StoreError::Away(_)) = &change {
                 self.doubts().insert(intent.id);
             }
@@ -105,23 +125,32 @@ impl Dispatcher {
         Ok(claimed)
     }
 
-    /// A claim of which nobody knows whether it is on record, because the answer to the commit was lost. It may be ours,
-    /// and was not sent; or it is another console's, and was. So nobody knows, and GitHub is only ever asked.
+    /// Claims of which nobody knew whether they are on record, because the answer to the commit was lost. Where one is,
+    /// and is ours, nobody calls: the rule is that what is claimed is never sent later. One of another instance is its.
     async fn settle_doubts(&self) -> Result<(), StoreError> {
         let in_doubt: Vec<DeployId> = self.doubts().iter().copied().collect();
+        if in_doubt.is_empty() {
+            return Ok(());
+        }
+        let ours = self.store.claims_of(&self.instance).await?;
         for id in in_doubt {
-            let deploy = self.store.deploy(id).await?;
-            if deploy.is_some_and(|deploy| deploy.state == State::Dispatching) {
+            if ours.contains(&id) {
                 tracing::warn!(deploy = %id, "found in dispatching after the database was away");
                 let reason = "The database went away while the console was dispatching, so it does not know whether \
                               GitHub got it.";
-                let event = Event::Unanswered {
-                    reason: reason.to_owned(),
-                };
-                self.store.change(id, &event, clock::now()).await?;
+                self.give_up(id, reason).await?;
             }
             self.doubts().remove(&id);
         }
+        Ok(())
+    }
+
+    /// From now on the deploy's run is only ever looked for.
+    async fn give_up(&self, id: DeployId, reason: &str) -> Result<(), StoreError> {
+        let event = Event::Unanswered {
+            reason: reason.to_owned(),
+        };
+        self.store.change(id, &event, clock::now()).await?;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ pub mod error;
 pub mod github;
 pub mod health;
 pub mod keyless;
+pub mod leader;
 pub mod mask;
 pub mod oidc;
 pub mod outside;

@@ -6,10 +6,10 @@
 use super::clock;
 use super::github::{self, Github, Listed, LookupFailed};
 use super::reconciler::Reconciler;
-use super::store::{Store, StoreError, Workflow};
+use super::store::{Hint, Store, StoreError, Workflow};
 use crate::domain::{Deploy, DeployId, Event, OutsideRun, Run, Site, Timestamp};
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -32,7 +32,6 @@ pub struct OutsideWatch {
     reconciler: Reconciler,
     workflows: Arc<[Workflow]>,
     turns: Arc<tokio::sync::Mutex<HashMap<Workflow, Turn>>>,
-    hurried: Arc<Mutex<HashSet<String>>>,
     hurry: Arc<Notify>,
 }
 
@@ -91,7 +90,6 @@ impl OutsideWatch {
             reconciler,
             workflows: workflows.into(),
             turns: Arc::default(),
-            hurried: Arc::default(),
             hurry: Arc::default(),
         }
     }
@@ -101,15 +99,21 @@ impl OutsideWatch {
         &self.workflows
     }
 
-    /// Says that something has changed in a repository.
-    pub fn look_now(&self, repository: &str) {
-        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
-        hurried.insert(repository.to_ascii_lowercase());
+    /// Says that something has changed in a repository, to whichever instance leads.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn hint(&self, repository: &str) -> Result<(), StoreError> {
+        let repository = repository.to_ascii_lowercase();
+        self.store.leave_hint(Hint::Repository, &repository).await?;
         self.hurry.notify_one();
+        Ok(())
     }
 
     /// Watches until told to stop.
     pub async fn run(self, stop: CancellationToken) {
+        // What was known of GitHub's answers is old where another instance has led meanwhile.
+        self.turns.lock().await.clear();
         while !stop.is_cancelled() {
             let _stopped_or_looked = stop.run_until_cancelled(self.step(clock::now())).await;
             let woken = timeout(BEAT, self.hurry.notified());
@@ -121,7 +125,10 @@ impl OutsideWatch {
     /// and tried again later.
     pub async fn step(&self, now: Timestamp) -> usize {
         let mut turns = self.turns.lock().await;
-        let hurried = std::mem::take(&mut *self.hurried.lock().unwrap_or_else(PoisonError::into_inner));
+        let hurried = self.store.take_hints(Hint::Repository).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "hints could not be read; trying again");
+            Vec::new()
+        });
         let mut asked = 0;
         for workflow in &*self.workflows {
             let turn = turns.entry(workflow.clone()).or_default();

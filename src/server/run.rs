@@ -9,16 +9,20 @@ use super::deployments::Deployments;
 use super::dispatcher::Dispatcher;
 use super::github::Github;
 use super::keyless::Keyless;
+use super::leader::{self, Term};
 use super::mask::Mask;
 use super::outside::OutsideWatch;
 use super::reconciler::Reconciler;
-use super::store::{OpenError, Store, StoreError, shown};
-use super::{Console, DemoDoor, Inner, health, retention, router};
+use super::retention::{self, Retention};
+use super::store::{OpenError, Presence, Store, StoreError, shown};
+use super::{Console, DemoDoor, Inner, health, router};
+use crate::domain::Site;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,7 +34,7 @@ pub enum StartError {
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// The database.
-    #[error("DATABASE_URL={url}: {error}: {}", remedy(.url))]
+    #[error("DATABASE_URL={url}: {error}: {}", remedy(.url, .error))]
     Database {
         /// Its address, without a password.
         url: String,
@@ -66,6 +70,8 @@ pub struct Running {
     stop: CancellationToken,
     stop_within: Duration,
     work: TaskTracker,
+    gone: CancellationToken,
+    presence: JoinHandle<()>,
 }
 
 /// Opens the record.
@@ -73,12 +79,23 @@ pub struct Running {
 /// # Errors
 /// [`StartError::Database`], with its address.
 pub async fn open_store(url: &str) -> Result<Store, StartError> {
-    Store::open(url)
-        .await
-        .map_err(|error| StartError::Database { url: shown(url), error })
+    Store::open(url).await.map_err(|error| cannot_open(url, error))
 }
 
-fn remedy(url: &str) -> &'static str {
+/// Says that this instance is there, and then opens the record: nobody brings a file up to date at which another works.
+async fn enter(url: &str) -> Result<(Presence, Store), StartError> {
+    let presence = Presence::enter(url).await.map_err(|error| cannot_open(url, error))?;
+    Ok((presence, open_store(url).await?))
+}
+
+fn cannot_open(url: &str, error: OpenError) -> StartError {
+    StartError::Database { url: shown(url), error }
+}
+
+fn remedy(url: &str, error: &OpenError) -> &'static str {
+    if matches!(error, OpenError::AnotherConsole) {
+        return "stop that one first, or give a PostgreSQL database, which several instances may share";
+    }
     if url.starts_with("postgres") {
         return "give a PostgreSQL database that exists and answers, and in which the console may make tables";
     }
@@ -96,7 +113,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
     }
     let github = Github::new(options)
         .map_err(|error| ConfigError::new(format!("GITHUB_DISPATCH_TOKEN, GITHUB_API_VERSION: {error}")))?;
-    let store = open_store(&config.database_url).await?;
+    let (presence, store) = enter(&config.database_url).await?;
     let listen = |error| StartError::Listen {
         addr: config.addr,
         error,
@@ -112,7 +129,12 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
     let keyless = Keyless::new(config.keyless, &base_url)
         .map_err(|error| ConfigError::new(format!("GITHUB_OIDC_ISSUER: {error}")))?;
     let passwords = Passwords::new().map_err(|error| io::Error::other(error.to_string()))?;
-    let dispatcher = Dispatcher::new(store.clone(), github.clone(), &config.sites);
+    let dispatcher = Dispatcher::new(
+        store.clone(),
+        presence.instance().clone(),
+        github.clone(),
+        &config.sites,
+    );
     dispatcher.recover().await?;
     let set_up = people::first_link(&store).await?;
 
@@ -122,16 +144,21 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
     let outside = OutsideWatch::new(store.clone(), github.clone(), reconciler.clone(), &config.sites);
     let deployments = Deployments::new(store.clone(), github.clone(), &config.sites, &base_url);
     let sessions = Sessions::new(store.clone(), config.sessions);
-    let (stop, work) = (CancellationToken::new(), TaskTracker::new());
+    let (stop, gone, work) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     work.spawn(dispatcher.clone().run(stop.clone()));
-    work.spawn(reconciler.clone().run(stop.clone()));
-    work.spawn(reconciler.clone().run_logs(stop.clone()));
-    work.spawn(outside.clone().run(stop.clone()));
-    work.spawn(deployments.clone().run(stop.clone()));
-    work.spawn(sessions.clone().forget_ended(stop.clone()));
-    work.spawn(retention::keep(store.clone(), config.retention, stop.clone()));
-    let (sites, every) = (config.sites.clone(), config.health_every);
-    work.spawn(health::watch(store.clone(), sites, every, stop.clone()));
+    let duties = Duties {
+        store: store.clone(),
+        dispatcher: dispatcher.clone(),
+        reconciler: reconciler.clone(),
+        outside: outside.clone(),
+        deployments: deployments.clone(),
+        sessions: sessions.clone(),
+        retention: config.retention,
+        sites: config.sites.clone(),
+        health_every: config.health_every,
+    };
+    let leading = leader::lead(presence, stop.clone(), gone.clone(), move |term| duties.begin(term));
+    let presence = tokio::spawn(leading);
     let console = Console::new(Inner {
         store: store.clone(),
         sites: config.sites,
@@ -177,7 +204,36 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         stop,
         stop_within: config.limits.stop_within,
         work,
+        gone,
+        presence,
     })
+}
+
+/// What is done once, however many instances there are.
+struct Duties {
+    store: Store,
+    dispatcher: Dispatcher,
+    reconciler: Reconciler,
+    outside: OutsideWatch,
+    deployments: Deployments,
+    sessions: Sessions,
+    retention: Retention,
+    sites: Vec<Site>,
+    health_every: Duration,
+}
+
+impl Duties {
+    fn begin(&self, term: &Term) {
+        let (sites, every) = (self.sites.clone(), self.health_every);
+        term.spawn(|over| self.dispatcher.clone().keep_recovering(over));
+        term.spawn(|over| self.reconciler.clone().run(over));
+        term.spawn(|over| self.reconciler.clone().run_logs(over));
+        term.spawn(|over| self.outside.clone().run(over));
+        term.spawn(|over| self.deployments.clone().run(over));
+        term.spawn(|over| self.sessions.clone().forget_ended(over));
+        term.spawn(|over| retention::keep(self.store.clone(), self.retention, over));
+        term.spawn(|over| health::watch(self.store.clone(), sites, every, over));
+    }
 }
 
 impl Running {
@@ -218,6 +274,9 @@ impl Running {
         if timeout(self.stop_within, self.work.wait()).await.is_err() {
             tracing::warn!("something did not end in time, and is cut off");
         }
+        // Only now: a call that was under way was ours to the end.
+        self.gone.cancel();
+        let _in_time = timeout(self.stop_within, self.presence).await;
         let _in_time = timeout(self.stop_within, self.store.close()).await;
     }
 }

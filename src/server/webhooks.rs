@@ -129,10 +129,10 @@ async fn look(console: &Console, payload: &Payload) -> Result<Taken, Refusal> {
     if !console.sites.iter().any(|site| here(site.slug.as_str())) {
         return Ok(Taken::Ignored);
     }
-    console.outside.look_now(&payload.repository.full_name);
+    console.outside.hint(&payload.repository.full_name).await?;
     for deploy in console.store.deploys_of_run(run_id).await? {
         if here(deploy.site.as_str()) {
-            console.reconciler.look_now(deploy.id);
+            console.reconciler.hint(deploy.id).await?;
         }
     }
     Ok(Taken::Looking)

@@ -170,7 +170,7 @@ fn table() -> [(State, [Option<State>; 24]); 10] {
     (R, [Some(D), O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       Some(C), O,       O,       O,       O,       O,       O,       O]),
     (D, [O,       Some(Q), Some(X), Some(X), Some(U), O,       Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O,       O]),
     (X, [O; 24]),
-    (U, [O,       O,       O,       O,       O,       Some(Q), Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       O,       O,       O,       Some(X), O,       O,       O,       O]),
+    (U, [O,       Some(Q), Some(X), Some(X), O,       Some(Q), Some(N), Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       O,       O,       O,       O,       Some(X), O,       O,       O,       O]),
     (Q, [O,       O,       O,       O,       O,       O,       Some(N), Some(S), Some(F), Some(C), O,       Some(N), Some(S), Some(F), Some(C), Some(L), O,       O,       O,       O,       O,       O,       O,       O]),
     (N, [O,       O,       O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O,       O,       Some(S), Some(F), Some(C), Some(L), O,       O,       O,       O,       O,       O,       O,       O]),
     (L, [O,       O,       O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O,       O,       Some(S), Some(F), Some(C), O,       O,       O,       O,       O,       Some(S), Some(F), Some(C), O]),

@@ -20,6 +20,7 @@ mod doctor;
 mod domain;
 mod durability;
 mod github_app;
+mod instances;
 mod intervene;
 mod keyless;
 mod logs;

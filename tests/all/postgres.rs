@@ -11,7 +11,7 @@ use raxx_console::server::demo::stand_in::Scenario;
 use raxx_console::server::dispatcher::Dispatcher;
 use raxx_console::server::github::Github;
 use raxx_console::server::run::{self, Running};
-use raxx_console::server::store::{Intent, OpenError, Recorded, Standing, Store, StoreError};
+use raxx_console::server::store::{Instance, Intent, OpenError, Recorded, Standing, Store, StoreError};
 use raxx_console::server::{audit, clock};
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -389,7 +389,7 @@ async fn nothing_is_open(watcher: &mut AnyConnection, turn: i32) {
 }
 
 /// An intent for `docs`.
-fn intent(config: &Config, id: DeployId) -> Intent {
+pub(crate) fn intent(config: &Config, id: DeployId) -> Intent {
     let site = config.sites.iter().find(|site| site.slug.as_str() == "docs").unwrap();
     Intent {
         deploy: Deploy::requested(id, site, "ada", clock::now()),
@@ -420,6 +420,7 @@ async fn a_commit_whose_answer_is_lost_is_not_taken_for_none() {
     .await;
     let dispatcher = Dispatcher::new(
         store.clone(),
+        Instance::new(),
         Github::new(config.github.clone()).unwrap(),
         &config.sites,
     );

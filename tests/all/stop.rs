@@ -1,10 +1,18 @@
 //! Stopping: nothing new is taken, what is under way ends, and nobody can keep the console from it.
 
-use crate::support::Setup;
+use crate::postgres::intent;
+use crate::support::{Setup, config, stand_in};
+use raxx_console::domain::{DeployId, State};
 use raxx_console::server::config::Limits;
+use raxx_console::server::demo::stand_in::Scenario;
+use raxx_console::server::dispatcher::Dispatcher;
+use raxx_console::server::github::Github;
+use raxx_console::server::store::{Instance, Store};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_request_that_never_ends_is_cut_off() {
@@ -27,4 +35,21 @@ async fn a_request_that_never_ends_is_cut_off() {
     assert_eq!(alive.status(), 204);
     let stopped = tokio::time::timeout(Duration::from_secs(30), console.running.stop()).await;
     assert!(stopped.is_ok(), "it waits for ever");
+}
+
+#[tokio::test]
+async fn what_is_on_record_when_it_stops_is_left_to_the_next() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let config = config(&data, &github.url());
+    let store = Store::open(&config.database_url).await.unwrap();
+    let id = DeployId::from_uuid(Uuid::now_v7());
+    store.record_intent(&intent(&config, id), 100).await.unwrap();
+    let client = Github::new(config.github.clone()).unwrap();
+    let dispatcher = Dispatcher::new(store.clone(), Instance::new(), client, &config.sites);
+    dispatcher.wake();
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    dispatcher.run(stopped).await;
+    assert_eq!(store.deploy(id).await.unwrap().unwrap().state, State::Requested);
+    assert!(github.dispatches().is_empty());
 }

@@ -8,9 +8,9 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-const PATH: &str = "/api/internal/github/webhooks";
+pub(crate) const PATH: &str = "/api/internal/github/webhooks";
 
-fn sign(body: &str) -> String {
+pub(crate) fn sign(body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     let tag = mac.finalize().into_bytes();

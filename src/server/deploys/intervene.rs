@@ -66,7 +66,7 @@ async fn deliver(console: &Console, deploy: Deploy, now: Timestamp) -> Result<De
     }
     let outcome = console.github.cancel(site, run_id, deploy.cancel_forced, now).await;
     // Whatever GitHub said, its next word about the run is near.
-    console.reconciler.look_now(deploy.id);
+    look_now(console, deploy.id).await;
     match outcome {
         Ok(()) => {
             let changed = console.store.change(deploy.attempt(), &Event::CancelSent, now).await?;
@@ -81,6 +81,13 @@ async fn deliver(console: &Console, deploy: Deploy, now: Timestamp) -> Result<De
             let detail = format!("{error} The wish is on record, and the console takes it to GitHub again.");
             Err(Refusal::new(Problem::Github, detail).with_deploy(deploy.id))
         }
+    }
+}
+
+/// Hurries the reconciler on. Without that it looks all the same, only later.
+async fn look_now(console: &Console, id: DeployId) {
+    if let Err(error) = console.reconciler.hint(id).await {
+        tracing::warn!(deploy = %id, %error, "the reconciler could not be hurried on");
     }
 }
 
@@ -210,7 +217,7 @@ async fn no_run_exists(console: &Console, deploy: &Deploy, now: Timestamp) -> Re
         Ok(Some(run)) => {
             let run_id = run.id;
             console.store.change(deploy.id, &Event::Found(run), now).await?;
-            console.reconciler.look_now(deploy.id);
+            look_now(console, deploy.id).await;
             let detail = format!("GitHub lists its run just now: it is run {run_id}, and the console follows it.");
             Err(not_now(&detail).with_deploy(deploy.id))
         }

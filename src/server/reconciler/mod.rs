@@ -14,7 +14,7 @@ mod schedule;
 use super::clock;
 use super::github::{Github, LookupFailed};
 use super::mask::Mask;
-use super::store::{Store, StoreError};
+use super::store::{Hint, Store, StoreError};
 use crate::domain::{Deploy, DeployId, Effect, Event, Observation, Site, Timestamp};
 use schedule::{Outcome, Schedule};
 use std::collections::HashSet;
@@ -62,7 +62,17 @@ impl Reconciler {
         }
     }
 
-    /// Says that GitHub is worth asking about this deploy now.
+    /// Says that GitHub is worth asking about this deploy now, to whichever instance leads.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn hint(&self, id: DeployId) -> Result<(), StoreError> {
+        self.store.leave_hint(Hint::Deploy, &id.to_string()).await?;
+        self.hurry.notify_one();
+        Ok(())
+    }
+
+    /// The same within this instance, which leads.
     pub fn look_now(&self, id: DeployId) {
         self.hurried.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         self.hurry.notify_one();
@@ -70,6 +80,8 @@ impl Reconciler {
 
     /// Reconciles until told to stop.
     pub async fn run(self, stop: CancellationToken) {
+        // What was known of GitHub's answers is old where another instance has led meanwhile.
+        *self.schedule.lock().await = Schedule::default();
         while !stop.is_cancelled() {
             if let Some(Err(error)) = stop.run_until_cancelled(self.step(clock::now())).await {
                 tracing::warn!(%error, "open deploys could not be read; trying again");
@@ -85,6 +97,7 @@ impl Reconciler {
     /// [`StoreError`] when the database fails.
     pub async fn step(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut schedule = self.schedule.lock().await;
+        self.hurry_hinted().await?;
         let hurried = std::mem::take(&mut *self.hurried.lock().unwrap_or_else(PoisonError::into_inner));
         let mut open = self.store.unconcluded(now.as_millis() - WORTH_ASKING_MS).await?;
         let added = self.add_hurried(&mut open, &hurried).await?;
@@ -107,6 +120,14 @@ impl Reconciler {
             }
         }
         Ok(due.len())
+    }
+
+    /// Takes the hints that came to any instance.
+    async fn hurry_hinted(&self) -> Result<(), StoreError> {
+        let hinted = self.store.take_hints(Hint::Deploy).await?;
+        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
+        hurried.extend(hinted.iter().filter_map(|id| id.parse::<DeployId>().ok()));
+        Ok(())
     }
 
     /// A deploy of which all is known, and yet there is a hint about it: its run may have been run again.

@@ -1,7 +1,7 @@
 //! Changing a deploy: load, apply one event, write back, all in one transaction.
 
 use super::rows::{DEPLOY_COLUMNS, Stored, actor_columns, bind_changeable, read_deploy};
-use super::{AuditEntry, Store, StoreError, TRIES, attempts, audit, logs};
+use super::{AuditEntry, Instance, Store, StoreError, TRIES, attempts, audit, claims, logs};
 use crate::domain::{Actor, Attempt, Deploy, DeployId, Effect, Event, LogChunk, Report, State, Timestamp, apply};
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
@@ -31,6 +31,14 @@ pub enum Receipt {
     TooMany,
 }
 
+/// What is written in the same transaction as a change, when it had an effect.
+#[derive(Clone, Copy)]
+pub(super) enum Along<'a> {
+    Nothing,
+    Audit(&'a AuditEntry),
+    Claimant(&'a Instance),
+}
+
 impl Store {
     /// Applies `event` to an attempt at a deploy; an id alone is the first. `None` when there is no such attempt.
     ///
@@ -42,7 +50,7 @@ impl Store {
         event: &Event,
         at: Timestamp,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
-        self.change_with(attempt.into(), event, at, None).await
+        self.change_along(attempt.into(), event, at, Along::Nothing).await
     }
 
     /// The same, with an entry in the audit trail, in the same transaction, when it had an effect.
@@ -56,15 +64,15 @@ impl Store {
         at: Timestamp,
         entry: &AuditEntry,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
-        self.change_with(attempt.into(), event, at, Some(entry)).await
+        self.change_along(attempt.into(), event, at, Along::Audit(entry)).await
     }
 
-    async fn change_with(
+    pub(super) async fn change_along(
         &self,
         attempt: Attempt,
         event: &Event,
         at: Timestamp,
-        entry: Option<&AuditEntry>,
+        along: Along<'_>,
     ) -> Result<Option<(Effect, Deploy)>, StoreError> {
         for _ in 0..TRIES {
             let mut tx = self.begin().await?;
@@ -75,8 +83,11 @@ impl Store {
             if !write(&mut tx, &stored, &deploy, event, at).await? {
                 continue;
             }
-            if let Some(entry) = entry.filter(|_| matches!(effect, Effect::Moved | Effect::Noted)) {
-                audit::append(&mut tx, entry).await?;
+            match along {
+                _ if !matches!(effect, Effect::Moved | Effect::Noted) => {}
+                Along::Nothing => {}
+                Along::Audit(entry) => audit::append(&mut tx, entry).await?,
+                Along::Claimant(instance) => claims::sign(&mut tx, deploy.id, instance).await?,
             }
             tx.commit().await?;
             return Ok(Some((effect, deploy)));

@@ -136,6 +136,19 @@ impl Engine {
     }
 }
 
+/// Whether any session holds the advisory lock `key`. A file has one process, and whoever else held something is gone.
+pub(super) async fn is_held(engine: Engine, pool: &AnyPool, key: i64) -> Result<bool, StoreError> {
+    if engine == Engine::Sqlite {
+        return Ok(false);
+    }
+    // Taken and given back within the statement, which is a transaction.
+    let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+        .bind(key)
+        .fetch_one(pool)
+        .await?;
+    Ok(!is_free)
+}
+
 /// What an error of the database means to whoever asked.
 pub(super) fn meaning(error: sqlx::Error) -> StoreError {
     match &error {

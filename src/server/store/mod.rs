@@ -9,14 +9,17 @@ mod attempts;
 mod audit;
 mod backup;
 mod changes;
+mod claims;
 mod deployments;
 mod engine;
 mod health;
+mod hints;
 mod intents;
 mod logs;
 mod moving;
 mod operators;
 mod outside;
+mod presence;
 mod reads;
 mod retention;
 mod rows;
@@ -31,11 +34,13 @@ pub use backup::{BackupError, backup};
 pub use changes::{Delivery, Receipt};
 pub use deployments::{Followed, Setback};
 pub use engine::shown;
+pub use hints::Hint;
 pub use intents::{Intent, Recorded};
 pub use logs::Streamed;
 pub use moving::{CopyError, Progress, Side, copy};
 pub use operators::{Account, Link, NewOperator, Unchanged};
 pub use outside::Workflow;
+pub use presence::{Instance, Presence};
 pub use sessions::{SessionAges, SessionRow};
 pub use standing::{Standing, Weakness};
 
@@ -106,6 +111,12 @@ pub enum OpenError {
     /// Its text is of a kind that cannot hold every character.
     #[error("its encoding is {0}, and must be UTF8")]
     Encoding(String),
+    /// It is a file, and another console works on it.
+    #[error("another console works on this file")]
+    AnotherConsole,
+    /// The server still sees this instance's connection before this one.
+    #[error("the connection before has not ended yet")]
+    StillThere,
     /// The tables cannot be brought up to date.
     #[error("the tables cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),

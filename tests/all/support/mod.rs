@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod hook_listener;
 pub(crate) mod issuer;
 pub(crate) mod people;
+pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod provider_key;
 pub(crate) mod secrets;
