@@ -1,7 +1,7 @@
 # The two that a newcomer needs are `run` and `test`; each sets up what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build lint unit e2e bench screenshots clean
+.PHONY: help setup run test build lint unit e2e bench load screenshots clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -42,6 +42,10 @@ bench: ## Measure: what a poll costs, what a page weighs
 	@scripts/setup
 	@scripts/build
 	@scripts/bench
+
+load: ## Load it for two minutes, and see that nothing is lost (ARGS="--seconds 30" passes options)
+	@scripts/setup
+	@scripts/load $(ARGS)
 
 screenshots: ## Draw every page into target/screenshots
 	@scripts/setup test

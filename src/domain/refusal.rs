@@ -60,9 +60,15 @@ pub enum Problem {
     /// The deploy is not in a state for that, or not yet.
     #[serde(rename = "urn:raxx-console:problem:not-now")]
     NotNow,
+    /// The body did not arrive in time.
+    #[serde(rename = "urn:raxx-console:problem:too-slow")]
+    TooSlow,
     /// The body is larger than the route takes.
     #[serde(rename = "urn:raxx-console:problem:too-large")]
     TooLarge,
+    /// The path and the query are longer than any of ours.
+    #[serde(rename = "urn:raxx-console:problem:address-too-long")]
+    AddressTooLong,
     /// The body is not declared to be JSON.
     #[serde(rename = "urn:raxx-console:problem:unsupported-media-type")]
     UnsupportedMediaType,
@@ -103,7 +109,9 @@ impl Problem {
             Self::AlreadyActive => (409, "A deploy is active already"),
             Self::Conflict => (409, "It was used before for something else"),
             Self::NotNow => (409, "That cannot be done now"),
+            Self::TooSlow => (408, "The request took too long"),
             Self::TooLarge => (413, "The body is too large"),
+            Self::AddressTooLong => (414, "The address is too long"),
             Self::UnsupportedMediaType => (415, "The body must be JSON"),
             Self::ConfirmationMismatch => (422, "The confirmation does not match"),
             Self::Invalid => (422, "A value cannot be taken"),

@@ -131,6 +131,10 @@ pub async fn read(console: &Console, attempt: Attempt, after: Option<&str>) -> R
 /// # Errors
 /// A [`Refusal`]: 503.
 pub async fn board(console: &Console) -> Result<Board, Refusal> {
+    console.board.get(read_board(console)).await
+}
+
+async fn read_board(console: &Console) -> Result<Board, Refusal> {
     let store = &console.store;
     let mut health = store.health_of_sites().await?;
     let mut newest = newest_attempts(store).await?;

@@ -17,6 +17,7 @@ pub mod github;
 pub mod health;
 pub mod keyless;
 pub mod leader;
+mod listener;
 pub mod mask;
 pub mod oidc;
 pub mod outside;
@@ -27,9 +28,10 @@ pub mod run;
 pub mod signature;
 pub mod store;
 pub mod telemetry;
+pub mod together;
 pub mod webhooks;
 
-use crate::domain::{About, Caller, Gate, OperatorId, Site};
+use crate::domain::{About, Board, Caller, Gate, OperatorId, Refusal, Site};
 use auth::password::Passwords;
 use auth::provider::ProviderDoor;
 use auth::session::Sessions;
@@ -44,6 +46,7 @@ use reconciler::Reconciler;
 use signature::Keys;
 use std::sync::Arc;
 use store::Store;
+use together::Together;
 use webhooks::WebhookSecret;
 
 /// What the routes share. Clones are cheap and speak of the same console.
@@ -84,6 +87,8 @@ pub struct Inner {
     pub github: Github,
     /// How much is too much.
     pub limits: Limits,
+    /// The board, which is read once for all who look at it.
+    pub board: Together<Result<Board, Refusal>>,
     /// Set in a demo.
     pub demo: Option<DemoDoor>,
 }

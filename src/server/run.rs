@@ -10,11 +10,13 @@ use super::dispatcher::Dispatcher;
 use super::github::Github;
 use super::keyless::Keyless;
 use super::leader::{self, Term};
+use super::listener::Listener;
 use super::mask::Mask;
 use super::outside::OutsideWatch;
 use super::reconciler::Reconciler;
 use super::retention::{self, Retention};
 use super::store::{OpenError, Presence, Store, StoreError, shown};
+use super::together::Together;
 use super::{Console, DemoDoor, Inner, health, router};
 use crate::domain::Site;
 use std::io;
@@ -176,6 +178,7 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         outside: outside.clone(),
         github,
         limits: config.limits,
+        board: Together::default(),
         demo,
     });
     if !addr.ip().is_loopback() && !console.is_secure() {
@@ -184,14 +187,13 @@ pub async fn start(config: Config, demo: Option<DemoDoor>) -> Result<Running, St
         );
     }
     let set_up = set_up.map(|link| console.link(&link.token));
-    let stopped = stop.clone().cancelled_owned();
-    work.spawn(async move {
-        let service = router::routes(console).into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the listener failed");
-        }
-    });
+    let listener = Listener {
+        socket: listener,
+        trusted_proxies: console.trusted_proxies.clone(),
+        limits: config.limits,
+        routes: router::routes(console),
+    };
+    work.spawn(listener.serve(stop.clone()));
     work.close();
     tracing::info!(%addr, "listening");
     Ok(Running {

@@ -23,6 +23,7 @@ mod github_app;
 mod instances;
 mod intervene;
 mod keyless;
+mod limits;
 mod logs;
 mod moving;
 mod oidc;

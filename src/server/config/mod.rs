@@ -74,6 +74,18 @@ pub struct Limits {
     pub deploys_a_minute: i64,
     /// Callbacks that one deploy may make in sixty seconds.
     pub callbacks_a_minute: i64,
+    /// Connections at once; more wait until one ends.
+    pub connections: usize,
+    /// Connections at once from one address (of IPv6, one network of 64 bits) that is no trusted proxy; more are closed.
+    pub connections_of_an_address: usize,
+    /// How long the head of a request may take: the first from the connection on, others from their first byte on.
+    pub head_within: Duration,
+    /// How long the body of a request may take, in all.
+    pub body_within: Duration,
+    /// How long a connection is kept between an answer and the next request.
+    pub idle_within: Duration,
+    /// How long the other side may take nothing of an answer.
+    pub write_within: Duration,
     /// How long what is under way may take to end, once the console is asked to stop.
     pub stop_within: Duration,
 }
@@ -83,6 +95,12 @@ impl Default for Limits {
         Self {
             deploys_a_minute: 60,
             callbacks_a_minute: 600,
+            connections: 2048,
+            connections_of_an_address: 256,
+            head_within: Duration::from_secs(10),
+            body_within: Duration::from_secs(30),
+            idle_within: Duration::from_secs(75),
+            write_within: Duration::from_secs(30),
             stop_within: Duration::from_secs(20),
         }
     }

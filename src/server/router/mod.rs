@@ -3,6 +3,7 @@
 //! The only room of the server that knows the pages and the server functions.
 
 mod adapter;
+mod bounds;
 pub mod calls;
 mod gate;
 mod guard;
@@ -63,6 +64,7 @@ pub fn routes(console: Console) -> Router {
         .layer(console.sessions.layer(secure))
         .layer(from_fn(pages::in_words))
         .merge(assets())
+        .layer(from_fn_with_state(console.clone(), bounds::bounded))
         .layer(from_fn_with_state(secure, headers::harden))
         .layer(CatchPanicLayer::custom(|_| broken().into_response()))
         .layer(TraceLayer::new_for_http().make_span_with(span))

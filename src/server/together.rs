@@ -1,0 +1,74 @@
+//! One reading for everybody who wants the same at the same time.
+
+use std::time::Instant;
+use tokio::sync::Mutex;
+
+/// What is read once for many: whoever asks gets a reading that began after they asked, and no two run at once.
+/// So nobody is told anything old, and a thousand browsers cost the database no more than a few.
+#[derive(Debug)]
+pub struct Together<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for Together<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Together<T> {
+    /// What `read` gives, or what it gave somebody who asked at the same time. An error is shared like an answer: who
+    /// waited for a database that is away does not wait for it again.
+    pub async fn get(&self, read: impl Future<Output = T>) -> T {
+        let asked = Instant::now();
+        let mut newest = self.0.lock().await;
+        if let Some((began, found)) = &*newest
+            && *began >= asked
+        {
+            return found.clone();
+        }
+        let began = Instant::now();
+        let found = read.await;
+        *newest = Some((began, found.clone()));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Together;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Notify;
+    use tokio::task::yield_now;
+
+    #[tokio::test]
+    async fn who_asks_while_it_is_read_gets_the_next_reading_and_all_of_them_the_same() {
+        let (together, reads, go) = (Together::default(), AtomicUsize::new(0), Notify::new());
+        let read = || async {
+            let number = reads.fetch_add(1, Ordering::SeqCst) + 1;
+            go.notified().await;
+            number
+        };
+        let free = async {
+            while reads.load(Ordering::SeqCst) < 1 {
+                yield_now().await;
+            }
+            go.notify_one();
+            while reads.load(Ordering::SeqCst) < 2 {
+                yield_now().await;
+            }
+            go.notify_one();
+        };
+        let (first, second, third, ()) =
+            tokio::join!(together.get(read()), together.get(read()), together.get(read()), free);
+        assert_eq!((first, second, third), (1, 2, 2));
+        go.notify_one();
+        assert_eq!(together.get(read()).await, 3, "what is over is not handed out again");
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_goes_away_holds_nobody_up() {
+        let together = Together::<usize>::default();
+        let gone = tokio::time::timeout(std::time::Duration::ZERO, together.get(std::future::pending()));
+        assert!(gone.await.is_err());
+        assert_eq!(together.get(async { 1 }).await, 1);
+    }
+}
