@@ -1,7 +1,7 @@
 # The two that a newcomer needs are `run` and `test`; each sets up what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build lint unit e2e bench load screenshots clean
+.PHONY: help setup run test build lint unit e2e crash bench load screenshots clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -37,6 +37,11 @@ e2e: ## Run the browser's tests against the release binary
 	@scripts/setup test
 	@scripts/build
 	@scripts/e2e
+
+crash: ## Kill the release binary 1,200 times, and look for what was lost (KILLS=50 is a short one)
+	@scripts/setup test
+	@scripts/build
+	@scripts/crash $(KILLS)
 
 bench: ## Measure: what a poll costs, what a page weighs
 	@scripts/setup

@@ -23,6 +23,7 @@ mod github_app;
 mod instances;
 mod intervene;
 mod keyless;
+mod kills;
 mod limits;
 mod logs;
 mod moving;

@@ -78,7 +78,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with("off")
+    }
+
+    /// One whose commits wait for the disk, as everywhere but in tests.
+    pub(crate) fn start_durable() -> Self {
+        Self::start_with("on")
+    }
+
+    fn start_with(fsync: &str) -> Self {
         let mut child = Command::new(repository().join("scripts/postgres"))
+            .env("FSYNC", fsync)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for us; it ends when we do.

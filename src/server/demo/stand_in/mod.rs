@@ -82,6 +82,7 @@ struct Shared {
     record: Option<PathBuf>,
     changed: Notify,
     released: watch::Sender<bool>,
+    latency: Mutex<Duration>,
     scripts: Scripts,
     issuer: Issuer,
     stop: CancellationToken,
@@ -106,6 +107,7 @@ impl StandIn {
             record: options.record,
             changed: Notify::new(),
             released: watch::Sender::new(false),
+            latency: Mutex::default(),
             scripts: Scripts::write()?,
             issuer: Issuer::new()?,
             stop: stop.clone(),
@@ -193,6 +195,16 @@ impl StandIn {
         self.shared.state().fault = fault;
     }
 
+    /// How long it takes from now on between a run's start and the answer to its dispatch; nothing unless given.
+    pub fn set_latency(&self, latency: Duration) {
+        *lock(&self.shared.latency) = latency;
+    }
+
+    /// Forgets which requests it was asked, and with them what was used of the rate limit: another hour has begun.
+    pub fn forget_asked(&self) {
+        self.shared.state().asked.clear();
+    }
+
     /// Every deployment, oldest first.
     pub fn deployments(&self) -> Vec<Deployment> {
         self.shared.state().deployments.clone()
@@ -250,6 +262,10 @@ impl Shared {
 
     fn console_url(&self) -> String {
         lock(&self.console_url).clone()
+    }
+
+    fn latency(&self) -> Duration {
+        *lock(&self.latency)
     }
 }
 

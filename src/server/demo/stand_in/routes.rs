@@ -110,6 +110,7 @@ async fn answer(ctx: &Ctx, cut: &Cut, repository: &str, dispatch: &Dispatch) -> 
     }
     let run = ctx.shared.state().start_run(repository, dispatch);
     play::begin(ctx.clone(), run.clone());
+    tokio::time::sleep(ctx.shared.latency()).await;
     match dispatch.scenario {
         S::Error500Accepted => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"),
         S::Drop => {
