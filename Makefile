@@ -1,7 +1,7 @@
 # The two that a newcomer needs are `run` and `test`; each sets up what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build lint unit e2e crash bench load screenshots clean
+.PHONY: help setup run test build lint unit model e2e crash bench load screenshots clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -32,6 +32,10 @@ lint: ## Check form and style: Rust, shell, workflows, TypeScript
 unit: ## Run the tests of domain, server, action and workflows
 	@scripts/setup test
 	@scripts/unit
+
+model: ## Hold the console against its model over 10,000 random sequences (MODEL_CASES, MODEL_SEED)
+	@scripts/setup test
+	@scripts/model
 
 e2e: ## Run the browser's tests against the release binary
 	@scripts/setup test

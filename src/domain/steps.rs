@@ -91,7 +91,7 @@ pub(super) fn draw(deploy: &Deploy) -> Vec<Step> {
     let listed = listed.steps.iter().cloned().map(|mut step| {
         if step.status == StepStatus::Running && (next_began.is_some() || !deploy.is_active()) {
             step.status = status(deploy, &step.name, next_began.is_some());
-            step.finished_at = next_began.or(deploy.finished_at);
+            step.finished_at = next_began.or(deploy.finished_at).max(step.started_at);
         }
         step
     });
@@ -104,14 +104,13 @@ fn draw_traces(deploy: &Deploy, traces: &[StepTrace]) -> Vec<Step> {
         .enumerate()
         .map(|(index, trace)| {
             let next = traces[index + 1..].iter().find(|later| later.job == trace.job);
-            let ended = next
-                .map(|next| next.heard_at.max(trace.heard_at))
-                .or(deploy.finished_at);
+            let ended = next.map(|next| next.heard_at).or(deploy.finished_at);
             Step {
                 name: trace.name.clone(),
                 status: status(deploy, &trace.name, next.is_some()),
                 started_at: Some(trace.heard_at),
-                finished_at: ended,
+                // The clock may have been set back in between.
+                finished_at: ended.map(|ended| ended.max(trace.heard_at)),
             }
         })
         .collect()

@@ -379,7 +379,11 @@ fn overridden(deploy: &mut Deploy, state: State, reason: &str, at: Timestamp) ->
 }
 
 fn finish(deploy: &mut Deploy, state: State, by: Option<ConfirmedBy>, at: Timestamp) -> Effect {
-    deploy.finished_at = Some(at);
+    // A clock that was set back in between must not show an end before the beginning.
+    let began_at = deploy
+        .started_at
+        .map_or(deploy.requested_at, |started| started.max(deploy.requested_at));
+    deploy.finished_at = Some(at.max(began_at));
     deploy.confirmed_by = by;
     deploy.notice = None;
     move_to(deploy, state)

@@ -447,6 +447,36 @@ fn the_end_of_a_run_is_when_github_says_unless_the_clocks_disagree() {
 }
 
 #[test]
+fn nothing_ends_before_it_began_though_the_clock_was_set_back() {
+    let (earlier, later) = (AT.plus_millis(-3_600_000), AT.plus_millis(3_600_000));
+    let listed = Observation {
+        steps: vec![Step {
+            name: "Build".to_owned(),
+            status: StepStatus::Running,
+            started_at: Some(later),
+            finished_at: None,
+        }],
+        ..seen(Observed::Running)
+    };
+    let reported = |status, seq| Event::Reported(report(status, seq));
+    let (with_list, _) = apply(in_state(State::Queued), &Event::Observed(listed), AT);
+    let (with_step, _) = apply(in_state(State::Running), &reported(ReportStatus::InProgress, 20), later);
+    for (deploy, event) in [
+        (in_state(State::Requested), cancel(false)),
+        (in_state(State::Running), reported(ReportStatus::Success, 5)),
+        (in_state(State::Running), Event::Observed(seen(Observed::Succeeded))),
+        (in_state(State::Lost), closed(State::Failed)),
+        (with_list, reported(ReportStatus::Failure, 5)),
+        (with_step, reported(ReportStatus::Cancelled, 25)),
+    ] {
+        let (deploy, effect) = apply(deploy, &event, earlier);
+        assert_eq!((effect, deploy.finished_at), (Effect::Moved, Some(AT)), "{event:?}");
+        let in_order = |step: &Step| step.started_at <= step.finished_at;
+        assert!(deploy.steps.iter().all(in_order), "{event:?}: {:?}", deploy.steps);
+    }
+}
+
+#[test]
 fn a_lost_deploy_that_speaks_again_says_so() {
     for event in [
         Event::Observed(seen(Observed::Running)),

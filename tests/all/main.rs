@@ -26,6 +26,7 @@ mod keyless;
 mod kills;
 mod limits;
 mod logs;
+mod model;
 mod moving;
 mod oidc;
 mod outside;

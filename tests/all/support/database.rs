@@ -27,13 +27,21 @@ pub(crate) fn is_postgres() -> bool {
 /// The address of the database that belongs to `folder`: the same for the same folder.
 pub(crate) fn database_of(folder: &Path) -> String {
     if is_postgres() {
-        SHARED.database(&format!(
-            "t{}",
-            &sha256_hex(folder.as_os_str().as_encoded_bytes())[..20]
-        ))
+        SHARED.database(&name_of(folder))
     } else {
         sqlite_in(folder)
     }
+}
+
+/// Drops the database that belongs to `folder`, where it does not go with the folder: for a test that makes thousands.
+pub(crate) fn drop_database_of(folder: &Path) {
+    if is_postgres() {
+        SHARED.discard(&name_of(folder));
+    }
+}
+
+fn name_of(folder: &Path) -> String {
+    format!("t{}", &sha256_hex(folder.as_os_str().as_encoded_bytes())[..20])
 }
 
 /// An SQLite file in `folder`, whatever this run is about.
@@ -145,6 +153,12 @@ impl Server {
             self.url("postgres"),
             format!("CREATE DATABASE {name} TEMPLATE {template}"),
         );
+        wait_for(async move { execute(&url, sql).await });
+    }
+
+    fn discard(&self, name: &str) {
+        self.made.lock().unwrap().remove(name);
+        let (url, sql) = (self.url("postgres"), format!("DROP DATABASE {name} WITH (FORCE)"));
         wait_for(async move { execute(&url, sql).await });
     }
 

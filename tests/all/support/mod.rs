@@ -32,7 +32,7 @@ pub(crate) const PREVIOUS_SECRET: &str = "whsec_cHJldmlvdXMtc2VjcmV0LW9mLXRoZS1j
 pub(crate) const DISPATCH_TOKEN: &str = "token-of-the-test";
 /// The secret of GitHub's own example.
 pub(crate) const WEBHOOK_SECRET: &str = "It's a Secret to Everybody";
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
