@@ -1,7 +1,7 @@
 # The two that a newcomer needs are `run` and `test`; each sets up what is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build lint unit model e2e crash bench load screenshots clean
+.PHONY: help setup run test build lint unit e2e crash model fuzz mutants bench load screenshots clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -55,6 +55,12 @@ bench: ## Measure: what a poll costs, what a page weighs
 load: ## Load it for two minutes, and see that nothing is lost (ARGS="--seconds 30" passes options)
 	@scripts/setup
 	@scripts/load $(ARGS)
+fuzz: ## Fuzz what strangers can send (MINUTES=60 each, JOBS=1 at once)
+	@scripts/fuzz
+
+mutants: ## List changes of the code that no test notices (hours; ROOMS="pure logs" for some)
+	@scripts/setup test
+	@scripts/mutants $(ROOMS)
 
 screenshots: ## Draw every page into target/screenshots
 	@scripts/setup test

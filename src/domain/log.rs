@@ -68,6 +68,21 @@ impl FromStr for LogCursor {
     }
 }
 
+/// What stands in a text where a secret stood.
+pub const MASKED: &str = "***";
+
+/// Takes out the secrets that begin at the end of `before` and end in `after`, the text that follows it. What is over in
+/// `before` keeps its length, in bytes: places in it are known already.
+pub fn mask_seam(before: &mut String, after: &mut String, secrets: &[String]) {
+    for secret in secrets {
+        let mut cuts = secret.char_indices().map(|(at, _)| at).skip(1);
+        if let Some(at) = cuts.find(|at| before.ends_with(&secret[..*at]) && after.starts_with(&secret[*at..])) {
+            before.replace_range(before.len() - at.., &"*".repeat(at));
+            after.replace_range(..secret.len() - at, MASKED);
+        }
+    }
+}
+
 /// A text without its escape sequences (ECMA-48): the control sequences, which end with a letter.
 pub fn without_escapes(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

@@ -32,7 +32,8 @@ pub use exchange::{
 };
 pub use github_deployment::{DeploymentState, GithubDeployment};
 pub use log::{
-    InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail, SENDER_GAP, without_escapes,
+    InvalidCursor, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail, MASKED, SENDER_GAP, mask_seam,
+    without_escapes,
 };
 pub use observation::{Blocker, GuardedEnvironment, Holder, ListedSteps, Observation, Observed};
 pub use operator::{

@@ -7,8 +7,8 @@
 use super::digest::sha256_hex;
 use super::keyless::{CallbackAuth, Denied, RunClaims};
 use super::signature::{Signed, check_envelope};
-use super::store::{Delivery, Receipt};
-use super::{Console, clock, deploys};
+use super::store::{Delivery, Printed, Receipt};
+use super::{Console, clock, deploys, mask};
 use crate::domain::{
     Deploy, DeployId, Effect, InvalidReport, LogChunk, Problem, Refusal, Report, ReportAnswer, ReportResult, Timestamp,
 };
@@ -38,17 +38,23 @@ pub async fn receive(
         return Err(Refusal::new(Problem::Malformed, detail).with_field("deploy_id"));
     }
     authorise(console, &report, &shown, authority, now).await?;
-    cleanse(console, &mut report, shown.token);
+    // The token that was shown here is no less a secret than those we know.
+    let secrets = console.mask.secrets(shown.token);
+    cleanse(&mut report, &secrets);
     let delivery = Delivery {
         id: shown.id.to_owned(),
         body_sha256: sha256_hex(body),
     };
-    let log = report.log.take();
+    let chunk = report.log.take();
+    let log = chunk.as_ref().map(|chunk| Printed {
+        chunk,
+        secrets: &secrets,
+    });
     let id = report.deploy_id;
     let most = console.limits.callbacks_a_minute;
     let receipt = console
         .store
-        .record_delivery(id, &delivery, &report, log.as_ref(), now, most)
+        .record_delivery(id, &delivery, &report, log, now, most)
         .await?;
     answer(id, receipt)
 }
@@ -192,13 +198,13 @@ fn answer(id: DeployId, receipt: Receipt) -> Result<ReportAnswer, Refusal> {
     }
 }
 
-/// Takes out what must not be stored; the token that was shown here is no less a secret than those we know.
-fn cleanse(console: &Console, report: &mut Report, token: Option<&str>) {
+/// Takes out what must not be stored.
+fn cleanse(report: &mut Report, secrets: &[String]) {
     let texts = std::iter::once(&mut report.job)
         .chain(&mut report.step)
         .chain(&mut report.message);
     let log = report.log.iter_mut().map(|LogChunk { text, .. }| text);
-    console.mask.clean(texts.chain(log), token);
+    mask::clean(texts.chain(log), secrets);
 }
 
 /// One text, whatever is wrong, so that a guess learns nothing; the clock is the one cause an honest sender has.

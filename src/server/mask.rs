@@ -3,10 +3,9 @@
 
 use super::github::Github;
 use super::signature::Keys;
+use crate::domain::MASKED;
+use std::cmp::Reverse;
 use std::fmt;
-
-/// What stands in a text where a secret stood.
-const MASKED: &str = "***";
 
 /// The secrets of this console.
 #[derive(Clone)]
@@ -21,18 +20,25 @@ impl Mask {
         Self { keys, github }
     }
 
-    /// Takes them out of all of these texts, and one more that is known at the moment.
-    pub fn clean<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>, also: Option<&str>) {
-        let lent = self.github.secrets();
-        let secrets = || self.keys.texts().chain(lent.iter().map(String::as_str)).chain(also);
-        for text in texts {
-            if text.contains('\0') {
-                *text = text.replace('\0', "");
-            }
-            for secret in secrets().filter(|secret| !secret.is_empty()) {
-                if text.contains(secret) {
-                    *text = text.replace(secret, MASKED);
-                }
+    /// All that there are now, and one more that is known at the moment. The longest first: one may begin another.
+    pub fn secrets(&self, also: Option<&str>) -> Vec<String> {
+        let known = self.keys.texts().chain(also).map(str::to_owned);
+        let mut secrets: Vec<String> = known.chain(self.github.secrets()).collect();
+        secrets.retain(|secret| !secret.is_empty());
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        secrets
+    }
+}
+
+/// Takes `secrets` out of all of these texts.
+pub fn clean<'a>(texts: impl IntoIterator<Item = &'a mut String>, secrets: &[String]) {
+    for text in texts {
+        if text.contains('\0') {
+            *text = text.replace('\0', "");
+        }
+        for secret in secrets {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), MASKED);
             }
         }
     }

@@ -11,7 +11,7 @@ mod form;
 mod outage;
 mod pages;
 mod poll;
-mod terminal;
+pub mod terminal;
 mod words;
 
 pub use outage::outage;

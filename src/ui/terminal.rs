@@ -1,7 +1,8 @@
 //! A log's text as lines that can be shown: SGR colours come through, and no other control does.
 //!
 //! The text is hostile. Everything is rendered as text; escape sequences (ECMA-48), C0 and C1 controls and
-//! bidirectional controls (Unicode 15, UAX 9) are taken out; a line is cut at a length that a page can bear.
+//! bidirectional controls (Unicode 15, UAX 9) are taken out; a line is cut at a length that a page can bear. And no line
+//! hides another: a sequence ends with its line, whether it was finished or not.
 
 use anstyle_parse::{Params, Parser, Perform, Utf8Parser};
 
@@ -10,32 +11,42 @@ const LINE_CHARS: usize = 4_096;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Line {
+pub struct Line {
     /// Its pieces, each in one style.
-    pub(super) spans: Vec<Span>,
+    pub spans: Vec<Span>,
     /// How many characters were left out at its end.
-    pub(super) cut: usize,
+    pub cut: usize,
 }
 
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Span {
+pub struct Span {
     /// Its style as class names.
-    pub(super) class: String,
+    pub class: String,
     /// Its text.
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// Splits `text` into lines. A line feed at its end begins no further line.
-pub(super) fn lines(text: &str) -> Vec<Line> {
-    let mut screen = Screen::default();
-    let mut parser = Parser::<Utf8Parser>::new();
-    for byte in text.bytes() {
-        parser.advance(&mut screen, byte);
+///
+/// `style` is what the text before it has set, and becomes what this one leaves set: a log that is cut at line feeds
+/// looks the same as the whole.
+pub fn lines(text: &str, style: &mut Style) -> Vec<Line> {
+    let mut screen = Screen {
+        style: *style,
+        ..Screen::default()
+    };
+    for line in text.split_inclusive('\n') {
+        let (line, is_ended) = line.strip_suffix('\n').map_or((line, false), |line| (line, true));
+        let mut parser = Parser::<Utf8Parser>::new();
+        for byte in line.bytes() {
+            parser.advance(&mut screen, byte);
+        }
+        if is_ended || !screen.line.spans.is_empty() {
+            screen.end_line();
+        }
     }
-    if !screen.line.spans.is_empty() {
-        screen.end_line();
-    }
+    *style = screen.style;
     screen.lines
 }
 
@@ -48,10 +59,11 @@ struct Screen {
     after_return: bool,
 }
 
+/// What SGR has set.
 // Each is a switch of its own, as ECMA-48 has it.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(Default, Clone, PartialEq, Eq)]
-struct Style {
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
     colour: Option<&'static str>,
     bold: bool,
     dim: bool,
@@ -63,12 +75,12 @@ impl Screen {
     fn end_line(&mut self) {
         self.lines.push(std::mem::take(&mut self.line));
         self.chars = 0;
+        self.after_return = false;
     }
 
     fn put(&mut self, c: char) {
         if self.after_return {
             // A lone carriage return overwrites in a terminal; here nothing is hidden, it begins a line.
-            self.after_return = false;
             self.end_line();
         }
         self.chars += 1;
@@ -96,10 +108,6 @@ impl Perform for Screen {
 
     fn execute(&mut self, byte: u8) {
         match byte {
-            b'\n' => {
-                self.after_return = false;
-                self.end_line();
-            }
             b'\r' => self.after_return = true,
             b'\t' => self.put('\t'),
             _ => {}
@@ -178,6 +186,10 @@ const fn is_bidi_control(c: char) -> bool {
 mod tests {
     use super::*;
 
+    fn lines(text: &str) -> Vec<Line> {
+        super::lines(text, &mut Style::default())
+    }
+
     fn plain(text: &str) -> Vec<String> {
         let joined = |line: &Line| line.spans.iter().map(|span| span.text.as_str()).collect();
         lines(text).iter().map(joined).collect()
@@ -199,6 +211,25 @@ mod tests {
         let hostile =
             "a\u{1b}]8;;http://x\u{7}link\u{1b}]8;;\u{7}\u{1b}[2J\u{1b}[H\u{8}\u{202e}b\u{9b}31mc\u{1b}[38;5;196md";
         assert_eq!(plain(hostile).concat().replace("31m", ""), "alinkbcd");
+    }
+
+    #[test]
+    fn a_sequence_without_end_hides_its_own_line_at_most() {
+        for begun in ["\u{1b}]0;title", "\u{1b}P", "\u{1b}_", "\u{1b}X", "\u{1b}[1;", "\u{1b}"] {
+            assert_eq!(plain(&format!("a{begun}\nmore\n")), ["a", "more"], "{begun:?}");
+        }
+    }
+
+    #[test]
+    fn a_colour_goes_on_over_lines_and_over_pieces() {
+        let whole = lines("\u{1b}[31ma\nb\n\u{1b}[0mc");
+        let mut style = Style::default();
+        let pieces = ["\u{1b}[31ma\n", "b\n", "\u{1b}[0mc"].map(|piece| super::lines(piece, &mut style));
+        assert_eq!(whole, pieces.concat());
+        assert_eq!(
+            (whole[1].spans[0].class.as_str(), whole[2].spans[0].class.as_str()),
+            ("sgr-red", "")
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `POST /api/internal/deploys/{id}/status`, row by row.
 
 use crate::support::{Callback, PREVIOUS_SECRET, SECRET, Setup, TestConsole, console, console_with, now, refused};
-use raxx_console::domain::Timestamp;
+use raxx_console::domain::SENDER_GAP;
 use raxx_console::server::config::Limits;
 use raxx_console::server::demo::stand_in::Scenario;
-use raxx_console::server::signature::{Keys, Secret, Signed};
+use raxx_console::server::signature::Secret;
 use serde_json::{Value, json};
 
 fn secret() -> Secret {
@@ -17,52 +17,6 @@ async fn told(console: &TestConsole, callback: &Callback) -> (u16, Value, Value)
     let status = response.status().as_u16();
     let body: Value = response.json().await.unwrap();
     (status, body["result"].clone(), body["state"].clone())
-}
-
-#[test]
-fn the_vector_of_standard_webhooks_holds() {
-    let (id, timestamp, body) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
-    let signatures = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-    assert_eq!(secret().sign(id, timestamp, body), signatures);
-    let keys = Keys {
-        current: secret(),
-        previous: None,
-    };
-    let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
-    let signed = Signed {
-        id,
-        timestamp,
-        signatures,
-    };
-    assert!(keys.verify(signed, body, at(1_614_265_330)).is_ok());
-    assert!(keys.verify(signed, body, at(1_614_265_330 + 300)).is_ok());
-    assert!(keys.verify(signed, body, at(1_614_265_330 + 301)).is_err());
-    assert!(keys.verify(signed, body, at(1_614_265_330 - 301)).is_err());
-    assert!(
-        keys.verify(signed, br#"{"test": 2432232315}"#, at(1_614_265_330))
-            .is_err()
-    );
-    assert!(
-        keys.verify(Signed { id: "other", ..signed }, body, at(1_614_265_330))
-            .is_err()
-    );
-}
-
-#[test]
-fn a_secret_is_24_to_64_bytes_and_shows_nothing() {
-    for text in [
-        "",
-        "whsec_",
-        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_c2hvcnQ=",
-        "whsec_!!!!",
-        &format!("whsec_{}", "A".repeat(92)),
-    ] {
-        assert!(text.parse::<Secret>().is_err(), "{text}");
-    }
-    assert!(!format!("{:?}", secret()).contains("MfKQ"));
-    let made = Secret::generate().unwrap();
-    assert!(made.expose().parse::<Secret>().is_ok());
 }
 
 #[tokio::test]
@@ -425,6 +379,53 @@ async fn a_signed_report_binds_the_run_of_an_unknown_dispatch() {
         (record["run_id"].clone(), record["notice"].clone()),
         (json!(99), Value::Null)
     );
+}
+
+#[tokio::test]
+async fn a_secret_that_is_split_over_reports_is_in_none_of_them() {
+    let console = console().await;
+    let callback = console.bound("docs").await;
+    let (first, rest) = SECRET.split_at(12);
+    let (second, third) = rest.split_at(12);
+    let pieces = [
+        format!("one\nkey={first}"),
+        second.to_owned(),
+        format!("{third}\ntwo\n"),
+    ];
+    let mut cursors = Vec::new();
+    for (seq, piece) in (1..).zip(&pieces) {
+        let answer = console.report(&callback.number(seq).prints(piece)).await;
+        assert_eq!(answer.status(), 200);
+        let log = console.read(callback.deploy).await["log"].clone();
+        cursors.push(log["after"].as_str().unwrap().to_owned());
+    }
+    let log = console.read(callback.deploy).await["log"].clone();
+    assert_eq!(log["text"], format!("one\nkey={}***\ntwo\n", "*".repeat(24)));
+    // Who has read as far as that goes on where they were.
+    let path = format!("/api/internal/deploys/{}?after={}", callback.deploy, cursors[1]);
+    let next: Value = console
+        .http
+        .get(console.url(&path))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&next["log"]["text"], &next["log"]["restarted"]),
+        (&json!("***\ntwo\n"), &Value::Null)
+    );
+    // What came between keeps a beginning and an end apart.
+    let (begin, end) = SECRET.split_at(20);
+    console.report(&callback.number(8).prints(begin)).await;
+    let log = json!({ "text": end, "truncated": true });
+    console.report(&callback.number(9).with("log", log)).await;
+    let text = console.read(callback.deploy).await["log"]["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(text.ends_with(&format!("{begin}{SENDER_GAP}{end}")), "{text}");
 }
 
 #[tokio::test]

@@ -1,12 +1,11 @@
 //! The state machine: an exhaustive table of state × event, and its rules over random orders.
 
-use crate::support::SITES;
 use proptest::prelude::*;
 use raxx_console::domain::{
     Blocker, Confirmation, ConfirmedBy, Deploy, DeployId, Effect, Event, Failure, LogCursor, Observation, Observed,
-    Report, ReportStatus, Run, Slug, State, Step, StepStatus, Timestamp, apply,
+    Report, ReportStatus, Run, Site, Slug, State, Step, StepStatus, Timestamp, apply,
 };
-use raxx_console::server::config::parse_file;
+use std::collections::BTreeMap;
 
 const RUN: i64 = 7;
 const AT: Timestamp = Timestamp::from_millis(1_000_000);
@@ -15,9 +14,26 @@ fn id() -> DeployId {
     "0199a8f0-0000-7000-8000-000000000000".parse().unwrap()
 }
 
+fn site() -> Site {
+    Site {
+        slug: "docs".parse().unwrap(),
+        name: "Docs".to_owned(),
+        environment: "staging".to_owned(),
+        url: "https://docs.example.com".to_owned(),
+        health_url: None,
+        repository: "raxx/docs".to_owned(),
+        workflow: "deploy-docs.yml".to_owned(),
+        git_ref: "main".to_owned(),
+        inputs: BTreeMap::new(),
+        deployers: Vec::new(),
+        silent_after_ms: 600_000,
+        grace_ms: 120_000,
+        github_deployments: false,
+    }
+}
+
 fn requested() -> Deploy {
-    let sites = parse_file(SITES, "console.toml").unwrap().sites;
-    Deploy::requested(id(), &sites[1], "ada", AT)
+    Deploy::requested(id(), &site(), "ada", AT)
 }
 
 fn run() -> Run {
@@ -390,6 +406,107 @@ fn githubs_steps_stand_in_place_of_reported_ones_and_later_reports_come_after() 
     );
     let ended = apply(deploy, &Event::Reported(report(ReportStatus::Success, 30)), later).0;
     assert!(ended.steps.iter().all(|step| step.status == StepStatus::Succeeded));
+}
+
+#[test]
+fn of_the_listed_steps_only_the_one_under_way_changes_when_the_run_goes_on_or_ends() {
+    let step = |name: &str, status, finished_at| Step {
+        name: name.to_owned(),
+        status,
+        started_at: Some(AT),
+        finished_at,
+    };
+    let failed = step("Lint", StepStatus::Failed, Some(AT));
+    let observation = Observation {
+        steps: vec![failed.clone(), step("Build", StepStatus::Running, None)],
+        ..seen(Observed::Running)
+    };
+    let later = AT.plus_millis(5);
+    let listed = apply(in_state(State::Queued), &Event::Observed(observation), AT).0;
+    assert_eq!(listed.current_step().map(|step| step.name.as_str()), Some("Build"));
+    let goes_on = apply(
+        listed.clone(),
+        &Event::Reported(report(ReportStatus::InProgress, 20)),
+        later,
+    )
+    .0;
+    assert_eq!(
+        (&goes_on.steps[0], goes_on.steps[1].status),
+        (&failed, StepStatus::Succeeded)
+    );
+    assert_eq!(goes_on.current_step().map(|step| step.name.as_str()), Some("step 2"));
+    let cancelled = Report {
+        step: None,
+        ..report(ReportStatus::Cancelled, 30)
+    };
+    let ended = apply(listed, &Event::Reported(cancelled), later).0;
+    assert_eq!(ended.steps[0], failed);
+    assert_eq!(ended.steps[1], step("Build", StepStatus::Cancelled, Some(later)));
+    assert_eq!(ended.current_step(), None);
+}
+
+#[test]
+fn a_step_is_told_by_its_job_and_its_name_and_only_what_is_older_is_stale() {
+    let of = |job: &str, seq| {
+        Event::Reported(Report {
+            job: job.to_owned(),
+            step: Some("Build".to_owned()),
+            ..report(ReportStatus::InProgress, seq)
+        })
+    };
+    let (mut deploy, mut effects) = (in_state(State::Queued), Vec::new());
+    for event in [of("a", 5), of("a", 5), of("a", 9), of("a", 7), of("b", 1), of("b", 2)] {
+        let (next, effect) = apply(deploy, &event, AT);
+        deploy = next;
+        effects.push(effect);
+    }
+    let noted = Effect::Noted;
+    assert_eq!(effects, [Effect::Moved, noted, noted, Effect::Stale, noted, noted]);
+    assert_eq!(deploy.steps.len(), 2, "one of each job");
+}
+
+#[test]
+fn a_run_that_is_found_again_is_news_only_when_more_is_known_of_it() {
+    let found = |url: Option<&str>| {
+        Event::Found(Run {
+            url: url.map(str::to_owned),
+            ..run()
+        })
+    };
+    let queued = in_state(State::Queued);
+    let (deploy, effect) = apply(queued, &found(Some("https://x")), AT);
+    assert_eq!((deploy.run_url.as_deref(), effect), (Some("https://x"), Effect::Noted));
+    assert_eq!(apply(deploy, &found(Some("https://y")), AT).1, Effect::Stale);
+    let (closed, effect) = apply(in_state(State::DispatchFailed), &found(None), AT);
+    assert!(closed.conclusion_conflict && effect == Effect::TooLate);
+    assert_eq!(
+        apply(closed, &found(None), AT).1,
+        Effect::Impossible,
+        "it was said once"
+    );
+}
+
+#[test]
+fn an_event_says_what_the_timeline_does() {
+    let with = |message: Option<&str>| {
+        Event::Reported(Report {
+            message: message.map(str::to_owned),
+            ..report(ReportStatus::Failure, 10)
+        })
+    };
+    for (event, note) in [
+        (silence(), Some("silence")),
+        (Event::Accepted(run()), Some("run 7")),
+        (with(Some("no such slot")), Some("no such slot")),
+        (with(None), Some("step 1")),
+        (cancel(false), Some("asked to cancel")),
+        (cancel(true), Some("asked to cancel by force")),
+        (closed(State::Failed), Some("closed by hand: seen it")),
+        (Event::Observed(seen(Observed::Running)), None),
+        (Event::Claimed, None),
+    ] {
+        assert_eq!(event.note().as_deref(), note);
+    }
 }
 
 #[test]

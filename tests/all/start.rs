@@ -184,6 +184,31 @@ fn a_wrong_file_of_sites_is_refused_with_its_line() {
 }
 
 #[test]
+fn what_a_wrong_value_quotes_stays_on_its_line() {
+    let spoiled = |from: &str, to: &str| Start::new().sites(&SITES.replacen(from, to, 1));
+    for break_in_url in ["https://api\\n.example.com", "https://api.example.com/\\u001b[31m"] {
+        let shown = break_in_url.replace("\\u001b", "\\u{1b}");
+        spoiled("https://api.example.com", break_in_url).refuses(&[&format!("`url` is `{shown}`"), "http"]);
+    }
+    spoiled("[[site]]", "trusted_proxies = [\"a\\nb\"]\n[[site]]").refuses(&["`a\\nb`"]);
+    spoiled("slug = \"api-prod\"", "slug = \"api\\nprod\"").refuses(&["api", "is no slug"]);
+}
+
+#[test]
+fn a_time_is_no_longer_than_a_hundred_years() {
+    let spoiled = |from: &str, to: &str| Start::new().sites(&SITES.replacen(from, to, 1));
+    for (key, problem) in [
+        ("silent_after = \"101years\"", "a second or more"),
+        ("silent_after = \"999ms\"", "a second or more"),
+        ("grace = \"290000000years\"", "`grace` must be a time"),
+    ] {
+        spoiled("inputs = { color = \"green\" }", key).refuses(&["api-prod", problem]);
+    }
+    spoiled("[[site]]", "[sessions]\nabsolute = \"101years\"\n[[site]]").refuses(&["absolute", "100 years"]);
+    spoiled("[[site]]", "[retention]\nlog_age = \"101years\"\n[[site]]").refuses(&["log_age", "100 years"]);
+}
+
+#[test]
 fn a_server_that_does_not_answer_is_named_without_its_password() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("postgres://console:hunter2@{unused}/console?password=hunter3");

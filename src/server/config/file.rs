@@ -14,6 +14,8 @@ use std::path::Path;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+/// The longest time that can be given: a hundred years. Beyond the year 9999 no moment can be written.
+const MOST_MS: i64 = 36_525 * DAY_MS;
 
 /// What the file says.
 #[derive(Debug, Clone)]
@@ -158,7 +160,7 @@ impl DeclaredSessions {
         let (idle_ms, absolute_ms) = (millis(&self.idle), millis(&self.absolute));
         let wrong = |key: &str| {
             ConfigError::new(format!(
-                "[sessions]: `{key}` must be a time of a minute or more, such as `2h`"
+                "[sessions]: `{key}` must be a time from a minute to 100 years, such as `2h`"
             ))
         };
         let ages = SessionAges {
@@ -185,7 +187,7 @@ impl DeclaredRetention {
     fn into_retention(self) -> Result<Retention, ConfigError> {
         let age = |text: String| {
             let age = millis(&text).filter(|age| *age >= DAY_MS);
-            age.ok_or_else(|| ConfigError::new("[retention]: `log_age` must be a day or more, such as `90d`"))
+            age.ok_or_else(|| ConfigError::new("[retention]: `log_age` must be from a day to 100 years, such as `90d`"))
         };
         Ok(Retention {
             age_ms: self.log_age.map(age).transpose()?,
@@ -248,7 +250,8 @@ fn proxy(text: &str) -> Result<IpNet, ConfigError> {
     })
 }
 
-/// Milliseconds of a time such as `10m`.
+/// Milliseconds of a time such as `10m`, which is no longer than a hundred years.
 pub(super) fn millis(text: &str) -> Option<i64> {
-    i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).ok()
+    let millis = i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).ok()?;
+    (millis <= MOST_MS).then_some(millis)
 }

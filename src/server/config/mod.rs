@@ -112,9 +112,17 @@ impl Default for Limits {
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// An error in these words.
+    /// An error in these words. What they quote may hold line breaks, and the error stays one line.
     pub fn new(line: impl Into<String>) -> Self {
-        Self(line.into())
+        let line: String = line.into();
+        let shown = |c: char| {
+            if c.is_control() {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        };
+        Self(line.chars().map(shown).collect())
     }
 }
 
@@ -372,6 +380,10 @@ fn addr(variables: Variables<'_>) -> Result<SocketAddr, ConfigError> {
 
 fn web_address(what: &str, text: &str) -> Result<String, ConfigError> {
     let wrong = || ConfigError::new(format!("{what} is `{text}`: it must be an http:// or https:// address"));
+    // The parser passes over line breaks and spaces, and the text is used as it stands.
+    if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(wrong());
+    }
     let url = url::Url::parse(text).map_err(|_| wrong())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         return Ok(text.trim_end_matches('/').to_owned());

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+const SECOND_MS: i64 = 1000;
+
 /// A site as it is written; [`Site`] says what each key means.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,9 +103,11 @@ impl DeclaredSite {
             return Err(wrong("inputs", "must not set `console_deploy_id`: the console does"));
         }
         let about = |key: &str| format!("site `{slug}`: `{key}`");
-        let time = |key: &str, text: &str| millis(text).ok_or_else(|| wrong(key, "must be a time, such as `10m`"));
-        let silent_after_ms = time("silent_after", &self.silent_after)?;
-        let grace_ms = time("grace", &self.grace)?;
+        let grace_ms = millis(&self.grace).ok_or_else(|| wrong("grace", "must be a time, such as `2m`"))?;
+        // Without any, every deploy would be lost at once.
+        let silent_after_ms = millis(&self.silent_after)
+            .filter(|millis| *millis >= SECOND_MS)
+            .ok_or_else(|| wrong("silent_after", "must be a time of a second or more, such as `10m`"))?;
         let url = web_address(&about("url"), &self.url)?;
         let health_url = self
             .health_url

@@ -4,6 +4,7 @@ use super::{BEAT, Reconciler, WORTH_ASKING_MS};
 use crate::domain::{Attempt, Deploy, Timestamp, gaps};
 use crate::server::clock;
 use crate::server::github::JobLogs;
+use crate::server::mask;
 use crate::server::store::{StoreError, Streamed};
 use std::collections::HashMap;
 use tokio::time::sleep;
@@ -72,9 +73,9 @@ impl Reconciler {
         if job.are_mixed && !streamed.text.is_empty() {
             return None;
         }
-        let (mask, streamed, mut job) = (self.mask.clone(), streamed.text.clone(), job.text);
+        let (secrets, streamed, mut job) = (self.mask.secrets(None), streamed.text.clone(), job.text);
         let filled = tokio::task::spawn_blocking(move || {
-            mask.clean([&mut job], None);
+            mask::clean([&mut job], &secrets);
             gaps::fill(&streamed, &job)
         });
         filled.await.unwrap_or_else(|error| {

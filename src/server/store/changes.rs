@@ -14,6 +14,15 @@ pub struct Delivery {
     pub body_sha256: String,
 }
 
+/// What a callback adds to the log.
+#[derive(Clone, Copy)]
+pub struct Printed<'a> {
+    /// The text, without secrets.
+    pub chunk: &'a LogChunk,
+    /// What must not stand in the log even where one callback's text ends and another's begins.
+    pub secrets: &'a [String],
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone)]
 pub enum Receipt {
@@ -107,7 +116,7 @@ impl Store {
         id: DeployId,
         delivery: &Delivery,
         report: &Report,
-        log: Option<&LogChunk>,
+        log: Option<Printed<'_>>,
         at: Timestamp,
         most_a_minute: i64,
     ) -> Result<Receipt, StoreError> {
@@ -142,8 +151,8 @@ impl Store {
                 stored = rerun.ok_or_else(super::contended)?;
                 (deploy, effect) = apply(stored.deploy.clone(), &event, at);
             }
-            if let Some(chunk) = log.filter(|_| !stored.log_whole) {
-                logs::append(&mut tx, deploy.attempt(), &mut stored.log_bytes, chunk).await?;
+            if let Some(printed) = log.filter(|_| !stored.log_whole) {
+                logs::append(&mut tx, deploy.attempt(), &mut stored.log_bytes, printed).await?;
             }
             if !write(&mut tx, &stored, &deploy, &event, at).await? {
                 continue;

@@ -1,7 +1,10 @@
 //! The log: pieces in order of arrival, read from a cursor.
 
+use super::changes::Printed;
 use super::{Store, StoreError};
-use crate::domain::{Attempt, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogChunk, LogCursor, LogTail, SENDER_GAP};
+use crate::domain::{
+    Attempt, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail, SENDER_GAP, mask_seam,
+};
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 /// How much of a log that is put in place as a whole stands in one row, in bytes.
@@ -166,13 +169,14 @@ impl Store {
     }
 }
 
-/// Appends a chunk, and moves `length` (the log's length so far) by what was stored.
+/// Appends what was printed, and moves `length` (the log's length so far) by what was stored.
 pub(super) async fn append(
     tx: &mut Transaction<'_, Any>,
     attempt: Attempt,
     length: &mut u64,
-    chunk: &LogChunk,
+    printed: Printed<'_>,
 ) -> Result<(), StoreError> {
+    let Printed { chunk, secrets } = printed;
     if *length >= LOG_CAP_BYTES || (chunk.text.is_empty() && !chunk.truncated) {
         return Ok(());
     }
@@ -181,12 +185,58 @@ pub(super) async fn append(
     } else {
         chunk.text.clone()
     };
+    clean_seam(tx, attempt, *length, &mut text, secrets).await?;
     if *length + text.len() as u64 >= LOG_CAP_BYTES {
         text.push_str(CAP_MARK);
     }
     let end = *length + text.len() as u64;
     insert_piece(tx, attempt, *length, &text).await?;
     *length = end;
+    Ok(())
+}
+
+/// Takes out of the log's end, and of `text`, which follows it, the secrets that begin in the one and end in the other.
+/// Whoever has read the log's end by now has seen as much of one as stood there, and no more.
+async fn clean_seam(
+    tx: &mut Transaction<'_, Any>,
+    attempt: Attempt,
+    length: u64,
+    text: &mut String,
+    secrets: &[String],
+) -> Result<(), StoreError> {
+    let longest = secrets.iter().map(String::len).max().unwrap_or_default() as u64;
+    let rows = sqlx::query(
+        "SELECT start_offset, text FROM console_log_chunks \
+         WHERE deploy_id = $1 AND attempt = $2 AND end_offset > $3 AND end_offset <= $4 ORDER BY start_offset",
+    )
+    .bind(attempt.deploy.to_string())
+    .bind(attempt.number)
+    .bind(to_bigint(length.saturating_sub(longest)))
+    .bind(to_bigint(length))
+    .fetch_all(&mut **tx)
+    .await?;
+    let pieces = rows.iter().map(|row| row.try_get("text"));
+    let pieces: Vec<String> = pieces.collect::<Result<_, _>>()?;
+    let before = pieces.concat();
+    let mut cleaned = before.clone();
+    mask_seam(&mut cleaned, text, secrets);
+    if cleaned == before {
+        return Ok(());
+    }
+    let mut rest = cleaned.as_str();
+    for (row, piece) in rows.iter().zip(&pieces) {
+        let (cleaned, after) = rest.split_at(piece.len());
+        rest = after;
+        sqlx::query(
+            "UPDATE console_log_chunks SET text = $4 WHERE deploy_id = $1 AND attempt = $2 AND start_offset = $3",
+        )
+        .bind(attempt.deploy.to_string())
+        .bind(attempt.number)
+        .bind(row.try_get::<i64, _>("start_offset")?)
+        .bind(cleaned)
+        .execute(&mut **tx)
+        .await?;
+    }
     Ok(())
 }
 

@@ -31,7 +31,7 @@ mod webhooks;
 
 pub use audit::AuditEntry;
 pub use backup::{BackupError, backup};
-pub use changes::{Delivery, Receipt};
+pub use changes::{Delivery, Printed, Receipt};
 pub use deployments::{Followed, Setback};
 pub use engine::shown;
 pub use hints::Hint;

@@ -1,5 +1,5 @@
 use crate::domain::LogTail;
-use crate::ui::terminal::{self, Line};
+use crate::ui::terminal::{self, Line, Style};
 use leptos::html;
 use leptos::prelude::*;
 
@@ -15,6 +15,8 @@ const LONG_BLOCK_LINES: usize = 60;
 pub(in crate::ui) struct LogWindow {
     blocks: RwSignal<Vec<Block>>,
     open_line: RwSignal<String>,
+    /// What the blocks leave set for it.
+    style: RwSignal<Style>,
     /// The cursor for what comes next.
     pub(in crate::ui) after: RwSignal<String>,
     /// Whether earlier lines exist that are not on the page.
@@ -34,6 +36,7 @@ impl LogWindow {
         let window = Self {
             blocks: RwSignal::new(Vec::new()),
             open_line: RwSignal::new(String::new()),
+            style: RwSignal::new(Style::default()),
             after: RwSignal::new(String::new()),
             truncated: RwSignal::new(tail.truncated),
         };
@@ -54,7 +57,9 @@ impl LogWindow {
         text.push_str(&tail.text);
         let end = text.rfind('\n').map_or(0, |end| end + 1);
         if end > 0 {
-            let lines = terminal::lines(&text[..end]);
+            let mut style = self.style.get_untracked();
+            let lines = terminal::lines(&text[..end], &mut style);
+            self.style.set(style);
             self.blocks.update(|blocks| {
                 blocks.push(Block {
                     key: tail.after.clone(),
@@ -69,6 +74,7 @@ impl LogWindow {
     pub(in crate::ui) fn restart(self, tail: &LogTail) {
         self.blocks.set(Vec::new());
         self.open_line.set(String::new());
+        self.style.set(Style::default());
         self.after.set(String::new());
         self.truncated.set(tail.truncated);
         self.append(tail);
@@ -104,7 +110,7 @@ pub(in crate::ui) fn LogView(
         }
     });
     let open_line = move || {
-        terminal::lines(&window.open_line.read())
+        terminal::lines(&window.open_line.read(), &mut window.style.get())
             .into_iter()
             .map(line_view)
             .collect_view()

@@ -183,12 +183,13 @@ fn TileLog(#[prop(into)] tile: Signal<Tile>) -> impl IntoView {
 fn tail_lines(record: &DeployRecord) -> Vec<((u64, usize), terminal::Line)> {
     let text = &record.log.text;
     let after = record.log.after.parse::<LogCursor>().unwrap_or_default().offset();
-    let mut end = 0;
+    let (mut end, mut style) = (0, terminal::Style::default());
     let placed = text.split_inclusive('\n').map(|line| {
         end += line.len();
         // Counted from the log's end, which the cursor gives; the length tells an open line from its later self.
         let place = (after.saturating_sub((text.len() - end) as u64), line.len());
-        (place, terminal::lines(line).into_iter().next().unwrap_or_default())
+        // Of what a progress bar has overwritten the last is the news.
+        (place, terminal::lines(line, &mut style).pop().unwrap_or_default())
     });
     let placed: Vec<_> = placed.collect();
     placed[placed.len().saturating_sub(TAIL_LINES)..].to_vec()
