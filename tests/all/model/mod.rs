@@ -89,7 +89,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 fn every_sequence_ends_as_the_model_says() {
     let short = if is_postgres() { CASES_ON_POSTGRES } else { CASES };
     let cases = u32::try_from(number("MODEL_CASES", short.into())).unwrap();
-    let seed = number("MODEL_SEED", rand_seed());
+    let seed = number("MODEL_SEED", 1);
     println!("MODEL_CASES={cases} MODEL_SEED={seed}");
     let config = Config {
         cases,
@@ -115,10 +115,6 @@ fn every_sequence_ends_as_the_model_says() {
         Err(TestError::Abort(why)) => panic!("{why}"),
         Err(TestError::Fail(why, (_, steps, _))) => panic!("{}", story(&why.to_string(), &steps, seed)),
     }
-}
-
-fn rand_seed() -> u64 {
-    uuid::Uuid::now_v7().as_u64_pair().1 >> 16
 }
 
 fn story(why: &str, steps: &[Step], seed: u64) -> String {
