@@ -141,8 +141,8 @@ async fn a_token_is_fetched_anew_before_it_has_ended() {
     let steps = format!(
         "set -u; source {}; console_secret='' console_token='' console_request_token=$REQUEST_TOKEN; \
          console_fetch_token 10; first=$console_token; console_fetch_token 10; [[ $console_token == \"$first\" ]] || exit 1; \
-         ((console_token_at -= 239)); console_fetch_token 10; [[ $console_token == \"$first\" ]] || exit 2; \
-         ((console_token_at -= 2)); console_fetch_token 10; [[ -n $console_token && $console_token != \"$first\" ]] || exit 3",
+         ((console_token_at -= 180)); console_fetch_token 10; [[ $console_token == \"$first\" ]] || exit 2; \
+         ((console_token_at -= 61)); console_fetch_token 10; [[ -n $console_token && $console_token != \"$first\" ]] || exit 3",
         lib.display()
     );
     let request_token = issuer.change(|it| it.request_token.clone());
