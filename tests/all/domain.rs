@@ -8,7 +8,7 @@ use raxx_console::domain::{
 use std::collections::BTreeMap;
 
 const RUN: i64 = 7;
-const AT: Timestamp = Timestamp::from_millis(1_000_000);
+pub(crate) const AT: Timestamp = Timestamp::from_millis(1_000_000);
 
 fn id() -> DeployId {
     "0199a8f0-0000-7000-8000-000000000000".parse().unwrap()
@@ -36,7 +36,7 @@ fn requested() -> Deploy {
     Deploy::requested(id(), &site(), "ada", AT)
 }
 
-fn run() -> Run {
+pub(crate) fn run() -> Run {
     Run {
         id: RUN,
         attempt: 1,
@@ -45,7 +45,7 @@ fn run() -> Run {
     }
 }
 
-fn report(status: ReportStatus, seq: i64) -> Report {
+pub(crate) fn report(status: ReportStatus, seq: i64) -> Report {
     Report {
         schema: 1,
         deploy_id: id(),
@@ -61,7 +61,7 @@ fn report(status: ReportStatus, seq: i64) -> Report {
 }
 
 /// What GitHub says of the run. Nothing has begun of one that waits.
-fn seen(status: Observed) -> Observation {
+pub(crate) fn seen(status: Observed) -> Observation {
     let begun = !matches!(status, Observed::Waiting(_));
     Observation {
         by: None,
@@ -73,7 +73,7 @@ fn seen(status: Observed) -> Observation {
     }
 }
 
-fn waiting() -> Observed {
+pub(crate) fn waiting() -> Observed {
     Observed::Waiting(Blocker::NoRunner { since: AT })
 }
 
@@ -83,7 +83,7 @@ fn silence() -> Event {
     }
 }
 
-fn cancel(force: bool) -> Event {
+pub(crate) fn cancel(force: bool) -> Event {
     let operator = "ada".to_owned();
     Event::CancelRequested { operator, force }
 }
@@ -97,7 +97,7 @@ fn closed(state: State) -> Event {
 }
 
 /// A deploy in each state, reached the way deploys reach it.
-fn in_state(state: State) -> Deploy {
+pub(crate) fn in_state(state: State) -> Deploy {
     let reported = |status| Event::Reported(report(status, 1));
     let path: Vec<Event> = match state {
         State::Requested => vec![],

@@ -131,3 +131,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_nothing_was_streamed_the_log_of_the_job_stands_whole() {
+    assert_eq!(fill(" \n", "a\nb\n").as_deref(), Some(&*format!("{FILLED}a\nb\n")));
+    assert_eq!(fill("", " \n"), None, "nor did the job say anything");
+}
+
+#[test]
+fn a_gap_in_which_nothing_is_missing_stays_as_it_is() {
+    let streamed = format!("a\n{SENDER_GAP}b\n{SENDER_GAP}d\n");
+    let whole = format!("a\n{SENDER_GAP}b\n{FILLED}c\n{STREAMED_AGAIN}d\n");
+    assert_eq!(fill(&streamed, "a\nb\nc\nd\n").as_deref(), Some(&*whole));
+}
+
+#[test]
+fn texts_of_more_lines_than_can_be_compared_are_left_alone() {
+    let job = |lines: usize| format!("first\nsecond\n{}", "x\n".repeat(lines - 2));
+    assert!(fill("first\nsecond\n", &job(400_000)).is_some());
+    assert_eq!(fill("first\nsecond\n", &job(400_001)), None);
+}

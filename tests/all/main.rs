@@ -19,6 +19,7 @@ mod dispatch;
 mod doctor;
 mod domain;
 mod durability;
+mod evidence;
 mod fuzz;
 mod gaps;
 mod github_app;

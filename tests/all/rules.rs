@@ -1,7 +1,7 @@
 //! The small rules of the domain, each at its limits: names, words, cursors, reports, who may do what.
 
 use raxx_console::domain::{
-    Attempt, AuditAction, AuditActor, Caller, ConfirmedBy, Deploy, DeployId, DeploymentState, HealthStatus,
+    Attempt, AuditAction, AuditActor, Caller, ConfirmedBy, Deploy, DeployId, DeployPage, DeploymentState, HealthStatus,
     LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, MASKED, NoDeploy, OperatorId, OperatorName, OutsideRun,
     Problem, Refusal, Report, Role, Run, Site, State, Timestamp, TokenInfo, TokenScope, mask_seam, without_escapes,
 };
@@ -90,6 +90,11 @@ fn what_a_name_may_hold() {
         ("ada", "ada")
     );
     let slug = |text: &str| text.parse::<raxx_console::domain::Slug>().is_ok();
+    let docs: raxx_console::domain::Slug = "docs".parse().unwrap();
+    assert_eq!(
+        (docs.as_str(), docs.to_string(), String::from(docs.clone())),
+        ("docs", "docs".into(), "docs".into())
+    );
     assert!(slug(&"a".repeat(64)) && !slug(&"a".repeat(65)) && slug("a-1") && !slug("-a") && !slug("a-"));
 }
 
@@ -296,8 +301,10 @@ fn a_refusal_says_what_it_is() {
     let refusal = Refusal::new(Problem::NotSignedIn, "Sign in.");
     assert_eq!(refusal.to_string(), "You are not signed in: Sign in.");
     assert!(refusal.is_signed_out() && !refusal.is_unreachable());
+    assert!(!refusal.is_unavailable());
     let away = Refusal::new(Problem::Unreachable, "No answer.");
-    assert!(away.is_unreachable() && !away.is_signed_out());
+    assert!(away.is_unreachable() && !away.is_signed_out() && !away.is_unavailable());
+    assert!(Refusal::new(Problem::Unavailable, "Busy.").is_unavailable());
     for (problem, status) in [
         (Problem::Malformed, 400),
         (Problem::Conflict, 409),
@@ -311,5 +318,38 @@ fn a_refusal_says_what_it_is() {
 fn a_run_from_outside_has_one_id_and_later_ones_are_greater() {
     let at = |millis| OutsideRun::id_of(7, Timestamp::from_millis(millis));
     assert!(at(1) == at(1) && at(1) < at(2) && OutsideRun::id_of(8, Timestamp::from_millis(1)) != at(1));
-    assert!(site(&[]).is_production());
+}
+
+#[test]
+fn a_site_is_production_by_its_environment_alone() {
+    let mut site = site(&[]);
+    for (environment, is_production) in [("production", true), ("Production", true), ("staging", false)] {
+        environment.clone_into(&mut site.environment);
+        assert_eq!(site.is_production(), is_production, "{environment}");
+    }
+}
+
+#[test]
+fn a_page_of_history_is_empty_when_nothing_of_either_kind_is_on_it() {
+    let deploy = Deploy::requested(id(), &site(&[]), "ada", Timestamp::from_millis(5));
+    let outside = json!({
+        "id": OutsideRun::id_of(7, Timestamp::from_millis(5)), "run_id": 7, "attempt": 1, "repository": "raxx/docs",
+        "workflow": "deploy.yml", "state": "succeeded", "started_by": null, "ref": null, "head_sha": null, "run_url": null,
+        "started_at": "2026-01-01T00:00:00Z", "changed_at": "2026-01-01T00:00:00Z",
+    });
+    let outside: OutsideRun = serde_json::from_value(outside).unwrap();
+    for (deploys, runs) in [(0, 0), (1, 0), (0, 1)] {
+        let page = DeployPage {
+            deploys: vec![deploy.clone(); deploys],
+            outside: vec![outside.clone(); runs],
+            next: None,
+        };
+        assert_eq!(page.is_empty(), deploys + runs == 0);
+    }
+}
+
+#[test]
+fn time_between_two_moments_has_a_sign() {
+    let at = Timestamp::from_millis;
+    assert_eq!((at(9).millis_since(at(4)), at(4).millis_since(at(9))), (5, -5));
 }
