@@ -271,26 +271,61 @@ async fn an_answer_that_comes_late_is_still_its_answer() {
     assert_eq!(two.first.github.dispatches().len(), 1);
 }
 
-#[tokio::test]
-async fn the_next_leader_settles_what_a_killed_one_was_calling() {
-    if !is_postgres() {
-        return;
-    }
+/// A leader in the middle of a call to GitHub, as a process, and beside it an instance that could lead next.
+struct InCall {
+    leader: Process,
+    github: StandIn,
+    pulse: Pulse,
+    http: Client,
+    /// Of the next one.
+    url: String,
+    id: DeployId,
+    _next: Running,
+    _data: TempDir,
+}
+
+async fn in_call() -> InCall {
     let (data, github, pulse) = (
         tempfile::tempdir().unwrap(),
         stand_in(Scenario::Hold).await,
         Pulse::start().await,
     );
     let database = database_of(data.path());
-    let killed = Process::start(data.path(), &pulse.sites("killed"), &database, &github.url(), port()).await;
-    pulse.beats("killed", 1).await;
+    let leader = Process::start(data.path(), &pulse.sites("leader"), &database, &github.url(), port()).await;
+    pulse.beats("leader", 1).await;
     command(data.path(), &database, &["operator", "add", "ada", "--role", "admin"]);
     let token = command(data.path(), &database, &["token", "create", "--operator", "ada"]);
     let http = people::bearer(&token);
-    let id = deploy(&http, &killed.url, "docs").await;
+    let id = deploy(&http, &leader.url, "docs").await;
     github.dispatched(1).await;
     let next = instance(&data, &github, &pulse, "next").await;
-    let url = format!("http://{}", next.addr());
+    InCall {
+        leader,
+        github,
+        pulse,
+        http,
+        url: format!("http://{}", next.addr()),
+        id,
+        _next: next,
+        _data: data,
+    }
+}
+
+#[tokio::test]
+async fn the_next_leader_settles_what_a_killed_one_was_calling() {
+    if !is_postgres() {
+        return;
+    }
+    let InCall {
+        leader: killed,
+        github,
+        pulse,
+        http,
+        url,
+        id,
+        _next,
+        _data,
+    } = in_call().await;
     assert_eq!(
         read(&http, &url, id).await["state"],
         "dispatching",
@@ -335,21 +370,16 @@ async fn an_instance_that_is_asked_to_stop_claims_nothing_and_finishes_its_call(
     if !is_postgres() {
         return;
     }
-    let (data, github, pulse) = (
-        tempfile::tempdir().unwrap(),
-        stand_in(Scenario::Hold).await,
-        Pulse::start().await,
-    );
-    let database = database_of(data.path());
-    let stopped = Process::start(data.path(), &pulse.sites("stopped"), &database, &github.url(), port()).await;
-    pulse.beats("stopped", 1).await;
-    command(data.path(), &database, &["operator", "add", "ada", "--role", "admin"]);
-    let token = command(data.path(), &database, &["token", "create", "--operator", "ada"]);
-    let http = people::bearer(&token);
-    let id = deploy(&http, &stopped.url, "docs").await;
-    github.dispatched(1).await;
-    let next = instance(&data, &github, &pulse, "next").await;
-    let url = format!("http://{}", next.addr());
+    let InCall {
+        leader: stopped,
+        github,
+        pulse,
+        http,
+        url,
+        id,
+        _next,
+        _data,
+    } = in_call().await;
     stopped.ask_to_stop();
     // Leadership is given back at once, while the call is still under way.
     pulse.beats("next", 4).await;

@@ -29,6 +29,8 @@ pub(crate) fn port() -> u16 {
 impl Process {
     /// Serves `sites` from `folder` at `port`, and waits until it answers.
     pub(crate) async fn start(folder: &Path, sites: &str, database: &str, github: &str, port: u16) -> Self {
+        // A console in this process would have done so; this one is in another.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         std::fs::write(folder.join("console.toml"), sites).unwrap();
         let child = Command::new(binary())
             .current_dir(folder)
