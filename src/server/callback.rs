@@ -142,7 +142,7 @@ async fn authorise(
 ) -> Result<(), Refusal> {
     let id = report.deploy_id;
     let has_secret = matches!(authority, Authority::Secret);
-    let Some(deploy) = console.store.deploy(id).await? else {
+    let Some(deploy) = console.store.deploy_without_reruns(id).await? else {
         return Err(if has_secret {
             deploys::unknown_deploy(id)
         } else {

@@ -139,13 +139,14 @@ async fn read_board(console: &Console) -> Result<Board, Refusal> {
     let mut health = store.health_of_sites().await?;
     let mut newest = newest_attempts(store).await?;
     let outside = store.outside_on_board(console.outside.workflows()).await?;
+    let mut logs = store.log_ends(TILE_LOG_BYTES).await?;
     let mut tiles = Vec::with_capacity(console.sites.len());
     for site in &console.sites {
         let outside = outside_of(console, site, &outside, newest.get(&site.slug));
-        let latest = match newest.remove(&site.slug) {
-            Some(deploy) => Some(tile_record(store, deploy).await?),
-            None => None,
-        };
+        let latest = newest.remove(&site.slug).map(|deploy| {
+            let log = logs.remove(&deploy.attempt()).filter(|_| deploy.is_active());
+            tile_record(deploy, log)
+        });
         let health = health_of(site, health.remove(site.slug.as_str()));
         tiles.push(Tile {
             site: site.clone(),
@@ -263,20 +264,14 @@ async fn record(store: &Store, deploy: Deploy, log: LogTail) -> Result<DeployRec
 }
 
 /// What a tile needs of a deploy: the log's end while it is active, and no more of its story.
-async fn tile_record(store: &Store, deploy: Deploy) -> Result<DeployRecord, Refusal> {
-    let active = deploy.is_active();
-    let log = if active {
-        store.log_end(deploy.attempt(), TILE_LOG_BYTES).await?
-    } else {
-        LogTail::default()
-    };
-    Ok(DeployRecord {
-        active,
+fn tile_record(deploy: Deploy, log: Option<LogTail>) -> DeployRecord {
+    DeployRecord {
+        active: deploy.is_active(),
         timeline: Vec::new(),
-        log,
+        log: log.unwrap_or_default(),
         github_deployment: None,
         deploy,
-    })
+    }
 }
 
 fn health_of(site: &Site, found: Option<Health>) -> Health {

@@ -126,16 +126,12 @@ impl Store {
             let Some(mut stored) = load(&mut tx, Attempt::first(id)).await? else {
                 return Ok(Receipt::UnknownDeploy);
             };
-            if let Some(earlier) = earlier_delivery(&mut tx, id, delivery).await? {
-                let same = earlier == delivery.body_sha256;
-                return Ok(if same {
-                    Receipt::Duplicate(Box::new(stored.deploy))
-                } else {
-                    Receipt::OtherBody
-                });
-            }
-            if deliveries_within_a_minute(&mut tx, id, at).await? >= most_a_minute {
-                return Ok(Receipt::TooMany);
+            let earlier = earlier_deliveries(&mut tx, id, delivery, at).await?;
+            match earlier.same_id {
+                Some(true) => return Ok(Receipt::Duplicate(Box::new(stored.deploy))),
+                Some(false) => return Ok(Receipt::OtherBody),
+                None if earlier.within_a_minute >= most_a_minute => return Ok(Receipt::TooMany),
+                None => {}
             }
             let (mut deploy, mut effect) = apply(stored.deploy.clone(), &event, at);
             if effect == Effect::OtherRun {
@@ -269,36 +265,35 @@ pub(super) async fn append_event(
     Ok(())
 }
 
-/// The body's digest of an earlier delivery with the same id. One id serves one deploy only.
-async fn earlier_delivery(
+/// What was delivered before.
+struct Earlier {
+    /// Whether a delivery with the same id was this very one: of this deploy, with this body. One id serves one deploy.
+    same_id: Option<bool>,
+    /// How many this deploy made within the last minute.
+    within_a_minute: i64,
+}
+
+async fn earlier_deliveries(
     tx: &mut Transaction<'_, Any>,
     id: DeployId,
     delivery: &Delivery,
-) -> Result<Option<String>, StoreError> {
-    let row = sqlx::query("SELECT deploy_id, body_sha256 FROM console_deliveries WHERE id = $1")
-        .bind(delivery.id.as_str())
-        .fetch_optional(&mut **tx)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let same_deploy = row.try_get::<String, _>("deploy_id")? == id.to_string();
-    Ok(Some(if same_deploy {
-        row.try_get("body_sha256")?
-    } else {
-        String::new()
-    }))
-}
-
-async fn deliveries_within_a_minute(
-    tx: &mut Transaction<'_, Any>,
-    id: DeployId,
     at: Timestamp,
-) -> Result<i64, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) AS made FROM console_deliveries WHERE deploy_id = $1 AND received_at > $2")
-        .bind(id.to_string())
-        .bind(at.plus_millis(-60_000).as_millis())
-        .fetch_one(&mut **tx)
-        .await?;
-    Ok(row.try_get("made")?)
+) -> Result<Earlier, StoreError> {
+    let row = sqlx::query(
+        "SELECT (SELECT CAST(CASE WHEN deploy_id = $1 AND body_sha256 = $2 THEN 1 ELSE 0 END AS BIGINT) FROM console_deliveries \
+         WHERE id = $3) AS same_id, \
+         (SELECT COUNT(*) FROM console_deliveries WHERE deploy_id = $1 AND received_at > $4) AS within_a_minute",
+    )
+    .bind(id.to_string())
+    .bind(delivery.body_sha256.as_str())
+    .bind(delivery.id.as_str())
+    .bind(at.plus_millis(-60_000).as_millis())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(Earlier {
+        same_id: row.try_get::<Option<i64>, _>("same_id")?.map(|same| same == 1),
+        within_a_minute: row.try_get("within_a_minute")?,
+    })
 }
 
 async fn store_delivery(

@@ -70,7 +70,7 @@ impl Store {
         )
         .bind(id.to_string())
         .bind(at.as_millis())
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Store {
         .bind(until.as_millis())
         .bind(followed.deploy.id.to_string())
         .bind(followed.next_at)
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(claimed.rows_affected() == 1)
     }
@@ -124,7 +124,7 @@ impl Store {
         sqlx::query("UPDATE console_github_deployments SET deployment_id = $1 WHERE deploy_id = $2")
             .bind(deployment)
             .bind(id.to_string())
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Store {
         .bind(at.as_millis())
         .bind(i64::from(state.is_end()))
         .bind(id.to_string())
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Store {
         .bind(setback.again_at.map(Timestamp::as_millis))
         .bind(i64::from(setback.again_at.is_none()))
         .bind(id.to_string())
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Store {
     pub async fn unfollow(&self, id: DeployId) -> Result<(), StoreError> {
         sqlx::query("UPDATE console_github_deployments SET closed = 1 WHERE deploy_id = $1")
             .bind(id.to_string())
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }

@@ -27,7 +27,7 @@ impl Store {
         .bind(status.as_str())
         .bind(detail)
         .bind(at.as_millis())
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Store {
         sqlx::query("INSERT INTO console_hints (kind, subject) VALUES ($1, $2) ON CONFLICT (kind, subject) DO NOTHING")
             .bind(kind.as_str())
             .bind(subject)
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Store {
         }
         let taken = sqlx::query("DELETE FROM console_hints WHERE kind = $1 RETURNING subject")
             .bind(kind.as_str())
-            .fetch_all(&self.pool)
+            .fetch_all(&self.writing)
             .await?;
         let taken = taken.iter().map(|row| row.try_get("subject"));
         Ok(taken.collect::<Result<_, sqlx::Error>>()?)

@@ -1,11 +1,14 @@
 //! The log: pieces in order of arrival, read from a cursor.
 
 use super::changes::Printed;
+use super::rows::parse;
 use super::{Store, StoreError};
 use crate::domain::{
     Attempt, LOG_CAP_BYTES, LOG_MORE_BYTES, LOG_TAIL_BYTES, LogCursor, LogTail, SENDER_GAP, mask_seam,
 };
+use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use std::collections::HashMap;
 
 /// How much of a log that is put in place as a whole stands in one row, in bytes.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -26,28 +29,50 @@ pub struct Streamed {
 }
 
 impl Store {
-    /// The last `most` bytes of the log, from the beginning of a line on where there is one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn log_end(&self, attempt: Attempt, most: u64) -> Result<LogTail, StoreError> {
-        let (edition, length) = self.log_length(attempt).await?;
-        let from = length.saturating_sub(most);
-        let mut tail = self.log_between(attempt, edition, from, length).await?;
-        if from > 0 {
-            let line = tail.text.find('\n').map_or(0, |end| end + 1);
-            tail.text.drain(..line);
-            tail.truncated = true;
-        }
-        Ok(tail)
-    }
-
-    /// The last 64 KiB of the log.
+    /// The last 64 KiB of the log, from the beginning of a line on where there is one.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn log_tail(&self, attempt: Attempt) -> Result<LogTail, StoreError> {
-        self.log_end(attempt, LOG_TAIL_BYTES).await
+        let (edition, length) = self.log_length(attempt).await?;
+        let from = length.saturating_sub(LOG_TAIL_BYTES);
+        Ok(from_a_line(
+            self.log_between(attempt, edition, from, length).await?,
+            from,
+        ))
+    }
+
+    /// The last `most` bytes of the log of every attempt that is under way and has one, from the beginning of a line on
+    /// where there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn log_ends(&self, most: u64) -> Result<HashMap<Attempt, LogTail>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT a.deploy_id, a.attempt, a.log_edition, a.log_bytes, c.start_offset, c.text FROM \
+             (SELECT id AS deploy_id, CAST(1 AS BIGINT) AS attempt, log_edition, log_bytes \
+             FROM console_deploys WHERE active = 1 UNION ALL \
+             SELECT deploy_id, attempt, log_edition, log_bytes FROM console_attempts WHERE active = 1) a \
+             JOIN console_log_chunks c ON c.deploy_id = a.deploy_id AND c.attempt = a.attempt \
+             AND c.start_offset < a.log_bytes AND c.start_offset >= (SELECT COALESCE(MAX(start_offset), 0) \
+             FROM console_log_chunks WHERE deploy_id = a.deploy_id AND attempt = a.attempt \
+             AND start_offset <= a.log_bytes - $1) ORDER BY a.deploy_id, a.attempt, c.start_offset",
+        )
+        .bind(to_bigint(most))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut logs: HashMap<Attempt, Vec<AnyRow>> = HashMap::new();
+        for row in rows {
+            let deploy = parse("console_deploys", &row.try_get::<String, _>("deploy_id")?)?;
+            let number = row.try_get("attempt")?;
+            logs.entry(Attempt { deploy, number }).or_default().push(row);
+        }
+        let end_of = |(attempt, rows): (Attempt, Vec<AnyRow>)| {
+            let (edition, length) = read_length(&rows[0])?;
+            let from = length.saturating_sub(most);
+            Ok((attempt, from_a_line(join(&rows, edition, from, length)?, from)))
+        };
+        logs.into_iter().map(end_of).collect()
     }
 
     /// What came after the cursor, at most 256 KiB. Empty text: that is all for now. After a cursor into an earlier
@@ -133,16 +158,17 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = row else { return Ok((0, 0)) };
-        let edition: i64 = row.try_get("log_edition")?;
-        let length: i64 = row.try_get("log_bytes")?;
-        Ok((u32::try_from(edition).unwrap_or(u32::MAX), length.unsigned_abs()))
+        Ok(read_length(&row)?)
     }
 
     /// The text from byte `from` up to about byte `to`, cut where characters end.
     async fn log_between(&self, attempt: Attempt, edition: u32, from: u64, to: u64) -> Result<LogTail, StoreError> {
         let rows = sqlx::query(
+            // From the piece on in which `from` lies, found by the primary key: a log may have thousands before it.
             "SELECT start_offset, text FROM console_log_chunks \
-             WHERE deploy_id = $1 AND attempt = $4 AND end_offset > $2 AND start_offset < $3 ORDER BY start_offset",
+             WHERE deploy_id = $1 AND attempt = $4 AND end_offset > $2 AND start_offset < $3 \
+             AND start_offset >= (SELECT COALESCE(MAX(start_offset), 0) FROM console_log_chunks \
+             WHERE deploy_id = $1 AND attempt = $4 AND start_offset <= $2) ORDER BY start_offset",
         )
         .bind(attempt.deploy.to_string())
         .bind(to_bigint(from))
@@ -150,23 +176,45 @@ impl Store {
         .bind(attempt.number)
         .fetch_all(&self.pool)
         .await?;
-        let mut text = String::new();
-        let mut end = from;
-        for row in rows {
-            let start = row.try_get::<i64, _>("start_offset")?.unsigned_abs();
-            let piece: String = row.try_get("text")?;
-            let first = character_at(&piece, from.saturating_sub(start));
-            let last = character_at(&piece, to.saturating_sub(start));
-            text.push_str(&piece[first..last.max(first)]);
-            end = start + u64::try_from(last.max(first)).unwrap_or(0);
-        }
-        Ok(LogTail {
-            text,
-            after: LogCursor::at(edition, end).to_string(),
-            truncated: false,
-            restarted: false,
-        })
+        Ok(join(&rows, edition, from, to)?)
     }
+}
+
+/// The text of pieces from byte `from` up to about byte `to`, cut where characters end.
+fn join(rows: &[AnyRow], edition: u32, from: u64, to: u64) -> Result<LogTail, sqlx::Error> {
+    let mut text = String::new();
+    let mut end = from;
+    for row in rows {
+        let start = row.try_get::<i64, _>("start_offset")?.unsigned_abs();
+        let piece: String = row.try_get("text")?;
+        let first = character_at(&piece, from.saturating_sub(start));
+        let last = character_at(&piece, to.saturating_sub(start));
+        text.push_str(&piece[first..last.max(first)]);
+        end = start + u64::try_from(last.max(first)).unwrap_or(0);
+    }
+    Ok(LogTail {
+        text,
+        after: LogCursor::at(edition, end).to_string(),
+        truncated: false,
+        restarted: false,
+    })
+}
+
+/// What was read from byte `from` on, without the line that it begins in the middle of.
+fn from_a_line(mut tail: LogTail, from: u64) -> LogTail {
+    if from > 0 {
+        let line = tail.text.find('\n').map_or(0, |end| end + 1);
+        tail.text.drain(..line);
+        tail.truncated = true;
+    }
+    tail
+}
+
+/// The edition of a log, and its length in bytes.
+fn read_length(row: &AnyRow) -> Result<(u32, u64), sqlx::Error> {
+    let edition: i64 = row.try_get("log_edition")?;
+    let length: i64 = row.try_get("log_bytes")?;
+    Ok((u32::try_from(edition).unwrap_or(u32::MAX), length.unsigned_abs()))
 }
 
 /// Appends what was printed, and moves `length` (the log's length so far) by what was stored.
@@ -207,7 +255,9 @@ async fn clean_seam(
     let longest = secrets.iter().map(String::len).max().unwrap_or_default() as u64;
     let rows = sqlx::query(
         "SELECT start_offset, text FROM console_log_chunks \
-         WHERE deploy_id = $1 AND attempt = $2 AND end_offset > $3 AND end_offset <= $4 ORDER BY start_offset",
+         WHERE deploy_id = $1 AND attempt = $2 AND end_offset > $3 AND end_offset <= $4 AND start_offset < $4 \
+         AND start_offset >= (SELECT COALESCE(MAX(start_offset), 0) FROM console_log_chunks \
+         WHERE deploy_id = $1 AND attempt = $2 AND start_offset <= $3) ORDER BY start_offset",
     )
     .bind(attempt.deploy.to_string())
     .bind(attempt.number)

@@ -128,10 +128,13 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// The record's database. Clones share one pool.
+/// The record's database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    /// Of a file one connection, for whoever writes: they stand in line there, where SQLite would have them try again and
+    /// again, each with a connection that a reader could have. Of a server the pool.
+    writing: AnyPool,
     engine: Engine,
 }
 
@@ -149,17 +152,28 @@ impl Store {
         engine.prepare(&mut first).await.map_err(OpenError::Connect)?;
         first.close().await.map_err(OpenError::Connect)?;
         migrate(engine, &url).await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(BUSY)
-            .after_connect(move |connection, _| Box::pin(async move { engine.prepare(connection).await }))
-            // A disk that fails or is full makes SQLite roll back by itself, and sqlx goes on to count a transaction in
-            // which nothing can be begun any more. Such a connection is closed, and another one made.
-            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-            .connect(&url)
-            .await
-            .map_err(OpenError::Connect)?;
-        Ok(Self { pool, engine })
+        let pool = |most| {
+            AnyPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(BUSY)
+                // A server may have gone away meanwhile; a file is asked no faster for being asked twice.
+                .test_before_acquire(engine == Engine::Postgres)
+                .after_connect(move |connection, _| Box::pin(async move { engine.prepare(connection).await }))
+                // A disk that fails or is full makes SQLite roll back by itself, and sqlx goes on to count a transaction in
+                // which nothing can be begun any more. Such a connection is closed, and another one made.
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+                .connect(&url)
+        };
+        let readers = pool(8).await.map_err(OpenError::Connect)?;
+        let writing = match engine {
+            Engine::Sqlite => pool(1).await.map_err(OpenError::Connect)?,
+            Engine::Postgres => readers.clone(),
+        };
+        Ok(Self {
+            pool: readers,
+            writing,
+            engine,
+        })
     }
 
     /// Whether the database answers.
@@ -174,11 +188,12 @@ impl Store {
     /// Closes every connection, so that the write-ahead log of a file is folded into it.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.writing.close().await;
     }
 
     /// A transaction that takes the write lock at once: one that upgraded later could fail midway.
     async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
-        self.engine.begin(&self.pool).await
+        self.engine.begin(&self.writing).await
     }
 }
 

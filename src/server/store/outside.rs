@@ -75,7 +75,7 @@ impl Store {
     pub async fn forget_outside(&self, run_id: i64) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM console_outside_runs WHERE run_id = $1")
             .bind(run_id)
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }

@@ -12,15 +12,23 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn deploy(&self, id: DeployId) -> Result<Option<Deploy>, StoreError> {
+        let mut found: Vec<Deploy> = self.deploy_without_reruns(id).await?.into_iter().collect();
+        self.add_reruns(&mut found).await?;
+        Ok(found.pop())
+    }
+
+    /// The same for whoever asks nothing about its re-runs, as each callback does.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn deploy_without_reruns(&self, id: DeployId) -> Result<Option<Deploy>, StoreError> {
         let sql = format!("SELECT {DEPLOY_COLUMNS} FROM console_deploys WHERE id = $1");
         let row = sqlx::query(AssertSqlSafe(sql))
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await?;
         let found = row.as_ref().map(read_deploy).transpose()?;
-        let mut found: Vec<Deploy> = found.map(|stored| stored.deploy).into_iter().collect();
-        self.add_reruns(&mut found).await?;
-        Ok(found.pop())
+        Ok(found.map(|stored| stored.deploy))
     }
 
     /// The newest deploy of each site that has one.

@@ -53,7 +53,7 @@ impl Store {
         .bind(session.created_at.as_millis())
         .bind(session.last_seen_at.as_millis())
         .bind(session.expires_at.as_millis())
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(made.rows_affected() == 1)
     }
@@ -70,7 +70,7 @@ impl Store {
         .bind(data)
         .bind(expires_at.as_millis())
         .bind(id_sha256)
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Store {
             sqlx::query("UPDATE console_sessions SET last_seen_at = $1 WHERE id_sha256 = $2")
                 .bind(now.as_millis())
                 .bind(id_sha256)
-                .execute(&self.pool)
+                .execute(&self.writing)
                 .await?;
         }
         let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
@@ -113,7 +113,7 @@ impl Store {
     pub async fn delete_session(&self, id_sha256: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM console_sessions WHERE id_sha256 = $1")
             .bind(id_sha256)
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }
@@ -184,11 +184,11 @@ impl Store {
         sqlx::query("DELETE FROM console_sessions WHERE expires_at <= $1 OR last_seen_at <= $2")
             .bind(now.as_millis())
             .bind(now.plus_millis(-ages.idle_ms).as_millis())
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         sqlx::query("DELETE FROM console_links WHERE expires_at <= $1")
             .bind(now.as_millis())
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Store {
         .bind(token_sha256)
         .bind(operator.to_string())
         .bind(at.as_millis())
-        .execute(&self.pool)
+        .execute(&self.writing)
         .await?;
         Ok(())
     }
@@ -235,12 +235,12 @@ impl Store {
         sqlx::query("UPDATE console_devices SET failures = (failures + 1) * $1 WHERE token_sha256 = $2")
             .bind(i64::from(failed))
             .bind(token_sha256)
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         sqlx::query("DELETE FROM console_devices WHERE token_sha256 = $1 AND failures >= $2")
             .bind(token_sha256)
             .bind(most)
-            .execute(&self.pool)
+            .execute(&self.writing)
             .await?;
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Store {
             sqlx::query("UPDATE console_tokens SET last_used_at = $1 WHERE token_sha256 = $2")
                 .bind(now.as_millis())
                 .bind(token_sha256)
-                .execute(&self.pool)
+                .execute(&self.writing)
                 .await?;
         }
         Ok(Some((operator, token)))
