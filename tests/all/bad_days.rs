@@ -1,10 +1,11 @@
 //! Days on which the database has no room, no disk or no time: 503 with `Retry-After`, nothing that was acknowledged is
 //! lost, and work goes on when they are over.
 
-use crate::support::database::{execute, hold, is_postgres, sqlite_in};
-use crate::support::people::bearer;
+use crate::support::database::{execute, hold, is_postgres, number, sqlite_in};
+use crate::support::people::{bearer, client_with_token};
 use crate::support::{Callback, DISPATCH_TOKEN, SECRET, SITES, binary, console, now, refused, stand_in};
-use raxx_console::domain::DeployId;
+use futures::future::join_all;
+use raxx_console::domain::{DeployId, Role};
 use raxx_console::server::demo::stand_in::{Scenario, StandIn};
 use raxx_console::server::signature::Secret;
 use reqwest::{Client, Response};
@@ -22,6 +23,8 @@ const SET_UP: &str = r#"
 echo "token $("$1" token create --operator ada)"
 exec "$1" serve
 "#;
+
+const BOARD: &str = "/api/internal/board";
 
 /// The binary with a database that can run out of room.
 struct Cramped {
@@ -270,6 +273,36 @@ async fn another_writer_that_holds_on_is_503_for_whoever_deploys() {
     assert_eq!(console.create("docs").await.status(), 201);
 }
 
+#[tokio::test]
+async fn whoever_reads_does_not_wait_for_those_who_wait_to_write() {
+    let console = console().await;
+    // That it was used, and a browser was seen, is noted once a minute: one has it behind it, the others have not.
+    assert_eq!(console.status(&console.http, BOARD).await, 200);
+    let fresh = client_with_token(&console.running, &[]).await;
+    let browser = console.person("grace", Role::Viewer).await;
+    let sql = "UPDATE console_sessions SET last_seen_at = last_seen_at - 120000";
+    execute(&console.database(), sql).await;
+    let url = console.database();
+    let mut holder = hold(&url).await;
+    let more_than_there_are_connections = 16;
+    let writes = join_all((0..more_than_there_are_connections).map(|_| console.create("docs")));
+    let reads = async {
+        for reader in [&console.http, &console.http, &fresh, &browser] {
+            assert_eq!(console.status(reader, BOARD).await, 200);
+        }
+        if is_postgres() {
+            let all = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()";
+            let (of_the_console, of_this_test) = (9, 2);
+            assert!(number(&url, all).await <= of_the_console + of_this_test);
+        }
+    };
+    tokio::select! {
+        _ = writes => panic!("a write was done before the reads"),
+        () = reads => {}
+    }
+    sqlx::query("ROLLBACK").execute(&mut holder).await.unwrap();
+}
+
 /// A page while the database is away: a page, and no raw text.
 #[tokio::test]
 async fn a_page_without_a_record_is_a_page_that_says_so_and_comes_back_by_itself() {
@@ -280,7 +313,7 @@ async fn a_page_without_a_record_is_a_page_that_says_so_and_comes_back_by_itself
     let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
     let config = crate::support::config_on(server.database("pages"), &github.url(), SITES);
     let console = crate::support::TestConsole::start(config, github, data).await;
-    let browser = console.person("grace", raxx_console::domain::Role::Viewer).await;
+    let browser = console.person("grace", Role::Viewer).await;
     server.crash();
     let response = browser.get(console.url("/deploys")).send().await.unwrap();
     let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();

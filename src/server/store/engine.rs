@@ -73,6 +73,16 @@ impl Engine {
         Ok(connection)
     }
 
+    /// How many connections there are at most for those who read, and for those who write. To a server two of these, so
+    /// that one asks for the lock while the other commits; where a file is concerned, SQLite would have both try again
+    /// and again.
+    pub(super) fn connections(self) -> (u32, u32) {
+        match self {
+            Self::Sqlite => (8, 1),
+            Self::Postgres => (6, 2),
+        }
+    }
+
     /// What every connection is told once.
     pub(super) async fn prepare(self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
         let busy = BUSY.as_millis();

@@ -45,14 +45,19 @@ pub use sessions::{SessionAges, SessionRow};
 pub use standing::{Standing, Weakness};
 
 use engine::{BUSY, Engine};
-use sqlx::any::AnyPoolOptions;
+use sqlx::any::{AnyArguments, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Connection, Transaction};
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool, Connection, Transaction};
+use std::time::Duration;
+use tokio::time::timeout;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How often a change starts again when another one came between. Each loss is someone else's progress.
 const TRIES: u32 = 16;
+/// How long whoever reads waits for a sign of life to be noted.
+const NOTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -131,9 +136,10 @@ impl From<sqlx::Error> for StoreError {
 /// The record's database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// For whoever reads.
     pool: AnyPool,
-    /// Of a file one connection, for whoever writes: they stand in line there, where SQLite would have them try again and
-    /// again, each with a connection that a reader could have. Of a server the pool.
+    /// For whoever writes. One does at a time, so the others stand in line for few connections, and leave the rest to
+    /// readers.
     writing: AnyPool,
     engine: Engine,
 }
@@ -164,14 +170,10 @@ impl Store {
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
                 .connect(&url)
         };
-        let readers = pool(8).await.map_err(OpenError::Connect)?;
-        let writing = match engine {
-            Engine::Sqlite => pool(1).await.map_err(OpenError::Connect)?,
-            Engine::Postgres => readers.clone(),
-        };
+        let (readers, writers) = engine.connections();
         Ok(Self {
-            pool: readers,
-            writing,
+            pool: pool(readers).await.map_err(OpenError::Connect)?,
+            writing: pool(writers).await.map_err(OpenError::Connect)?,
             engine,
         })
     }
@@ -191,8 +193,18 @@ impl Store {
         self.writing.close().await;
     }
 
+    /// Notes what may lag behind, such as when somebody was last seen. Whoever reads waits for it a moment, but not until
+    /// all who write have had their turn; what is not noted then, or fails, the next one to read notes.
+    async fn note(&self, query: Query<'_, Any, AnyArguments>) {
+        match timeout(NOTED_WITHIN, query.execute(&self.writing)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a sign of life was not noted"),
+            Err(_) => tracing::debug!("a sign of life was not noted: others write"),
+        }
+    }
+
     /// A transaction that takes the write lock at once: one that upgraded later could fail midway.
-    async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
+    async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
         self.engine.begin(&self.writing).await
     }
 }

@@ -96,11 +96,10 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         if row.try_get::<i64, _>("last_seen_at")? < now.as_millis() - SEEN_EVERY_MS.min(ages.idle_ms / 4) {
-            sqlx::query("UPDATE console_sessions SET last_seen_at = $1 WHERE id_sha256 = $2")
+            let seen = sqlx::query("UPDATE console_sessions SET last_seen_at = $1 WHERE id_sha256 = $2")
                 .bind(now.as_millis())
-                .bind(id_sha256)
-                .execute(&self.writing)
-                .await?;
+                .bind(id_sha256);
+            self.note(seen).await;
         }
         let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
         Ok(Some((row.try_get("data")?, expires_at)))

@@ -64,11 +64,10 @@ impl Store {
             .last_used_at
             .is_some_and(|used| now.millis_since(used) < USED_EVERY_MS);
         if token.is_valid(now) && !noted {
-            sqlx::query("UPDATE console_tokens SET last_used_at = $1 WHERE token_sha256 = $2")
+            let used = sqlx::query("UPDATE console_tokens SET last_used_at = $1 WHERE token_sha256 = $2")
                 .bind(now.as_millis())
-                .bind(token_sha256)
-                .execute(&self.writing)
-                .await?;
+                .bind(token_sha256);
+            self.note(used).await;
         }
         Ok(Some((operator, token)))
     }

@@ -60,6 +60,19 @@ pub(crate) async fn execute(url: &str, sql: impl Into<String>) {
     database.close().await.unwrap();
 }
 
+/// The number that a query finds behind the console's back, such as how many rows there are.
+pub(crate) async fn number(url: &str, sql: impl Into<String>) -> i64 {
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(url).await.unwrap();
+    let sql = format!("SELECT CAST(({}) AS BIGINT)", sql.into());
+    let found = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    database.close().await.unwrap();
+    found
+}
+
 /// Keeps every writer out until the connection is closed or rolled back.
 pub(crate) async fn hold(url: &str) -> AnyConnection {
     let statements: &[&str] = if is_postgres() {
