@@ -95,9 +95,10 @@ async fn a_rerun_that_reports_is_an_attempt_of_its_own() {
     );
     assert_eq!(second["log"]["text"], "second\n");
     assert_eq!(second["operator"], "ada", "whose intent it was stays");
+    let shown = tile(&console).await;
     assert_eq!(
-        tile(&console).await["run_attempt"],
-        2,
+        (&shown["run_attempt"], &shown["log"]["text"]),
+        (&json!(2), &json!("second\n")),
         "the tile shows what is under way"
     );
 

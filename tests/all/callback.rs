@@ -67,6 +67,16 @@ async fn reports_move_the_deploy_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_report_that_printed_nothing_takes_no_place_in_the_log() {
+    let console = console().await;
+    let callback = console.bound("docs").await;
+    for (seq, text) in [(1, "one\n"), (2, ""), (3, ""), (4, "two\n")] {
+        assert_eq!(told(&console, &callback.number(seq).prints(text)).await.0, 200, "{seq}");
+    }
+    assert_eq!(console.read(callback.deploy).await["log"]["text"], "one\ntwo\n");
+}
+
+#[tokio::test]
 async fn a_retry_is_a_duplicate_and_changes_nothing() {
     let console = console().await;
     let callback = console.bound("docs").await.prints("once\n");

@@ -116,6 +116,47 @@ async fn where_nothing_arrived_the_jobs_log_stands_and_where_all_did_nothing_cha
 }
 
 #[tokio::test]
+async fn a_long_log_is_filled_in_to_the_letter() {
+    let silent = Scene::new().await;
+    let lines: Vec<String> = (0..5_000).map(|line| format!("{line} na\u{ef}ve \u{2713}")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    silent.ends(&lines).await;
+    assert!(silent.fill(60).await);
+    let text = silent.log("0").await["text"].as_str().unwrap().to_owned();
+    let printed = format!("{}\n", lines.join("\n"));
+    assert!(
+        printed.len() > 64 * 1024 && text.contains(&printed),
+        "{} bytes",
+        text.len()
+    );
+}
+
+#[tokio::test]
+async fn a_jobs_log_of_more_than_400_000_lines_or_16_mib_leaves_the_gaps() {
+    let around = 5;
+    let long = "x".repeat(100);
+    for (line, lines, is_filled) in [
+        ("y", 399_000, true),
+        ("y", 400_000 - around + 1, false),
+        (long.as_str(), 128_000, true),
+        (long.as_str(), 131_000, false),
+    ] {
+        let scene = Scene::new().await;
+        scene.prints(1, "one\n", false).await;
+        scene.prints(2, "three\n", true).await;
+        let mut job = vec![line; lines];
+        job.extend(["one", "two", "three"]);
+        scene.ends(&job).await;
+        for second in [120, 240, 480] {
+            scene.fill(second).await;
+        }
+        let text = scene.console.read(scene.callback.deploy).await["log"]["text"].clone();
+        let is_seen = text.as_str().unwrap().contains("two\n");
+        assert_eq!(is_seen, is_filled, "{lines} lines of {} bytes", line.len());
+    }
+}
+
+#[tokio::test]
 async fn secrets_in_the_jobs_log_are_masked() {
     let scene = Scene::new().await;
     let leak = format!("key={}", crate::support::SECRET);

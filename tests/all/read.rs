@@ -206,6 +206,35 @@ async fn the_board_holds_every_site_and_the_newest_deploy() {
 }
 
 #[tokio::test]
+async fn a_tile_shows_the_end_of_a_log_from_a_line_on() {
+    let console = console().await;
+    let callback = console.bound("docs").await;
+    let tile_log = async || {
+        let board: Value = get(&console, "/api/internal/board").await.json().await.unwrap();
+        board["tiles"][1]["latest"]["log"].clone()
+    };
+    assert_eq!(tile_log().await["text"], "");
+    console.report(&callback.number(1).prints("one\ntwo\n")).await;
+    let short = tile_log().await;
+    assert_eq!(
+        (&short["text"], &short["truncated"]),
+        (&json!("one\ntwo\n"), &json!(false))
+    );
+    let line = |seq: i64| format!("{seq:>4} {}\n", "\u{2713}".repeat(31));
+    for seq in 2..=50 {
+        console.report(&callback.number(seq).prints(&line(seq))).await;
+    }
+    let long = tile_log().await;
+    // 4 KiB are 41 lines of 99 bytes, and a part of one that is left out.
+    let expected: String = (10..=50).map(line).collect();
+    assert_eq!((&long["text"], &long["truncated"]), (&json!(expected), &json!(true)));
+    let record = console.read(callback.deploy).await;
+    assert_eq!(long["after"], record["log"]["after"], "a reader goes on from there");
+    console.report(&callback.number(51).says("success")).await;
+    assert_eq!(tile_log().await["text"], "", "it has ended");
+}
+
+#[tokio::test]
 async fn history_is_paged_newest_first() {
     let console = console().await;
     console.github.set_scenario("deploy-docs.yml", Scenario::Refuse);

@@ -280,6 +280,28 @@ async fn a_failure_that_nobody_reported_has_its_step_and_the_logs_last_words() {
 }
 
 #[tokio::test]
+async fn last_words_are_looked_for_in_64_mib_of_log_and_no_more() {
+    let line = format!("2026-01-01T00:00:00.0000000Z {}\n", "x".repeat(1024));
+    for (mib, reason) in [(63, "key is missing"), (65, "exit code 2")] {
+        let (scene, callback) = Scene::bound(Scenario::Queued).await;
+        scene.change_run(&callback, |run| {
+            works(run);
+            run.steps[1] = step("Build", "completed", Some("failure"), 1);
+            run.log = line.repeat(mib * 1024 * 1024 / line.len());
+            run.log
+                .push_str("2026-01-01T00:00:01.0000000Z ##[error]key is missing\n");
+            run.conclude("failure", Some("Process completed with exit code 2."));
+        });
+        scene.pass(1, 20).await;
+        let failure = scene.read(callback.deploy).await["failure"].clone();
+        assert!(
+            failure["reason"].as_str().unwrap().contains(reason),
+            "{mib} MiB: {failure}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn other_conclusions_are_failures_in_words() {
     for (conclusion, words) in [
         ("startup_failure", "workflow file"),

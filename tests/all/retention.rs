@@ -1,7 +1,8 @@
 //! Logs are kept as long as, and as many as, `[retention]` says; the record stays, and says that its log was dropped.
 
+use crate::support::database::{execute, number};
 use crate::support::{Callback, Setup, TestConsole, now};
-use raxx_console::domain::{DeployId, Timestamp};
+use raxx_console::domain::{Attempt, DeployId, Timestamp};
 use raxx_console::server::clock;
 use raxx_console::server::retention::{Retention, step};
 use serde_json::{Value, json};
@@ -36,6 +37,15 @@ async fn log(console: &TestConsole, id: DeployId, after: &str) -> Value {
     let path = format!("/api/internal/deploys/{id}?after={after}");
     let answer = console.http.get(console.url(&path)).send().await.unwrap();
     answer.json::<Value>().await.unwrap()["log"].clone()
+}
+
+/// How many pieces of logs there are, and how many logs that are not swept away altogether.
+async fn left(console: &TestConsole) -> (i64, i64) {
+    let url = console.database();
+    (
+        number(&url, "SELECT COUNT(*) FROM console_log_chunks").await,
+        number(&url, "SELECT COUNT(*) FROM console_deploys WHERE log_pruned = 1").await,
+    )
 }
 
 fn is_dropped(log: &Value) -> bool {
@@ -99,4 +109,58 @@ async fn the_oldest_go_when_all_take_too_much() {
         0,
         "kept for ever unless told"
     );
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_swept_away_piece_by_piece_also_by_the_next_process() {
+    let console = Setup::default().start().await;
+    let callback = console.bound("docs").await;
+    let pieces = 250;
+    for seq in 1..=pieces {
+        assert_eq!(send(&console, callback.number(seq).prints(&"x".repeat(100))).await, 200);
+    }
+    assert_eq!(send(&console, callback.number(pieces + 1).says("success")).await, 200);
+    let id = callback.deploy;
+    assert_eq!(left(&console).await, (pieces, 0));
+    // One process drops it, and ends before it has swept.
+    let attempt = Attempt { deploy: id, number: 1 };
+    console.running.store().prune_log(attempt).await.unwrap();
+    let (unswept, logs) = left(&console).await;
+    assert!(unswept > 200 && logs == 1, "{unswept} pieces of {logs} logs");
+    let whole = log(&console, id, "0").await;
+    assert!(is_dropped(&whole), "{whole}");
+    assert_eq!(log(&console, id, whole["after"].as_str().unwrap()).await["text"], "");
+    assert_eq!(keep(&console, Retention::default(), 1_000).await, 0);
+    assert_eq!(left(&console).await, (1, 0));
+    assert!(is_dropped(&log(&console, id, "0").await));
+}
+
+#[tokio::test]
+async fn at_most_500_go_in_one_look() {
+    let console = Setup::default().start().await;
+    ended(&console, 100).await;
+    let others = "CREATE TABLE others AS WITH RECURSIVE numbers (number) AS \
+                  (SELECT 1000 UNION ALL SELECT number + 1 FROM numbers WHERE number < 1500) \
+                  SELECT d.*, number FROM console_deploys d, numbers";
+    // SQLite and PostgreSQL write the same digits for a number.
+    for sql in [
+        others,
+        "UPDATE others SET id = SUBSTR(id, 1, 32) || CAST(number AS TEXT)",
+        "ALTER TABLE others DROP COLUMN number",
+        "INSERT INTO console_deploys SELECT * FROM others",
+        "DROP TABLE others",
+    ] {
+        execute(&console.database(), sql).await;
+    }
+    let retention = Retention {
+        age_ms: Some(DAY_MS),
+        total_bytes: None,
+    };
+    assert_eq!(keep(&console, retention, 2 * DAY_MS).await, 500);
+    assert_eq!(keep(&console, retention, 2 * DAY_MS).await, 2);
+    let none = Retention {
+        age_ms: None,
+        total_bytes: Some(0),
+    };
+    assert_eq!(keep(&console, none, 2 * DAY_MS).await, 0, "none goes twice");
 }

@@ -1,5 +1,6 @@
 //! Coming in and going out: set-up links, passwords, sessions.
 
+use crate::support::database::{execute, number};
 use crate::support::people::{PASSWORD, browser};
 use crate::support::{SITES, Setup, TestConsole, config, refused, stand_in};
 use raxx_console::domain::Role;
@@ -9,6 +10,7 @@ use raxx_console::server::demo::stand_in::Scenario;
 use raxx_console::server::run;
 use reqwest::Client;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The cookies that a response sets, each as its whole header.
 fn cookies(response: &reqwest::Response) -> Vec<String> {
@@ -251,6 +253,8 @@ async fn sessions_are_seen_and_ended_one_by_one() {
         .await
         .unwrap();
     refused(response, 404, "not-found").await;
+    let on_trail = "SELECT COUNT(*) FROM console_audit WHERE action = 'session_ended'";
+    assert_eq!(number(&console.database(), on_trail).await, 1, "nothing happened");
     here.post(console.url("/api/internal/sessions/end"))
         .json(&json!({}))
         .send()
@@ -299,7 +303,7 @@ async fn a_changed_password_leaves_this_browser_alone() {
 /// Sets back the clock of every session, as if it had been so long ago.
 async fn age_sessions(console: &TestConsole, column: &str, millis: i64) {
     let sql = format!("UPDATE console_sessions SET {column} = {column} - {millis}");
-    crate::support::database::execute(&console.database(), sql).await;
+    execute(&console.database(), sql).await;
 }
 
 #[tokio::test]
@@ -326,6 +330,73 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
 }
 
 #[tokio::test]
+async fn that_a_session_was_seen_is_noted_now_and_then() {
+    let setup = Setup {
+        file: format!("[sessions]\nidle = \"1m\"\n{SITES}"),
+        ..Setup::default()
+    };
+    let console = setup.start().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    let seen = async || {
+        let sql = "SELECT last_seen_at FROM console_sessions WHERE operator_id IS NOT NULL";
+        assert_eq!(console.status(&dora, "/").await, 200);
+        number(&console.database(), sql).await
+    };
+    let first = seen().await;
+    age_sessions(&console, "last_seen_at", 5_000).await;
+    assert_eq!(seen().await, first - 5_000, "not with each request");
+    for _ in 0..4 {
+        age_sessions(&console, "last_seen_at", 20_000).await;
+        assert!(seen().await >= first, "a quarter of the time has gone by");
+    }
+}
+
+#[tokio::test]
+async fn sessions_and_links_that_have_ended_are_forgotten() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let config = config(&data, &github.url());
+    let console = TestConsole::start(config.clone(), github, data).await;
+    for name in ["dora", "olga", "lena"] {
+        console.person(name, Role::Viewer).await;
+    }
+    for name in ["inge", "ines"] {
+        console.invite(name, Role::Viewer).await;
+    }
+    let (url, id) = (
+        console.database(),
+        "operator_id = (SELECT id FROM console_operators WHERE name",
+    );
+    for sql in [
+        format!("UPDATE console_sessions SET expires_at = 1 WHERE {id} = 'dora')"),
+        format!("UPDATE console_sessions SET last_seen_at = 1 WHERE {id} = 'olga')"),
+        format!("UPDATE console_links SET expires_at = 1 WHERE {id} = 'inge')"),
+    ] {
+        execute(&url, sql).await;
+    }
+    let kept = async || {
+        let sessions = number(
+            &url,
+            "SELECT COUNT(*) FROM console_sessions WHERE operator_id IS NOT NULL",
+        );
+        (sessions.await, number(&url, "SELECT COUNT(*) FROM console_links").await)
+    };
+    let before = kept().await;
+    let TestConsole {
+        running, data: _data, ..
+    } = console;
+    running.stop().await;
+    let again = run::start(config, None).await.unwrap();
+    let forgotten = async {
+        while kept().await != (before.0 - 2, before.1 - 1) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), forgotten).await;
+    assert!(waited.is_ok(), "{before:?} before, {:?} now", kept().await);
+    again.stop().await;
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_and_locks_nobody_out() {
     let console = Setup::default().start().await;
     let dora = console.person("dora", Role::Viewer).await;
@@ -342,10 +413,30 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
         console.sign_in(&guesser, "nobody", "guess").await;
     }
     assert_eq!(console.sign_in(&guesser, "nobody", "guess").await.status(), 429);
+    // Nor is it from somebody else's browser.
+    let olga = console.person("olga", Role::Viewer).await;
+    console.form(&olga, "/sign-out", &[]).await;
+    assert_eq!(console.sign_in(&olga, "dora", PASSWORD).await.status(), 429);
     // Her own browser has signed her in before.
     console.form(&dora, "/sign-out", &[]).await;
     assert_eq!(console.sign_in(&dora, "dora", "slip of the finger").await.status(), 401);
     assert_eq!(console.sign_in(&dora, "dora", PASSWORD).await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_known_browser_is_a_stranger_again_after_ten_failures_in_a_row() {
+    let console = Setup::default().start().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    console.form(&dora, "/sign-out", &[]).await;
+    for guesses in [9, 9, 10] {
+        for _ in 0..guesses {
+            assert_eq!(console.sign_in(&dora, "dora", "guess").await.status(), 401);
+        }
+        if guesses < 10 {
+            assert_eq!(console.sign_in(&dora, "dora", PASSWORD).await.status(), 303);
+        }
+    }
+    assert_eq!(console.sign_in(&dora, "dora", PASSWORD).await.status(), 429);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The commands beside `serve`, as whoever runs them sees them.
 
+use crate::support::database::execute;
 use crate::support::people::bearer;
 use crate::support::{SITES, TestConsole, binary, console, refused};
 use raxx_console::domain::Role;
+use serde_json::{Value, json};
 use std::process::{Command, Output};
 
 /// Runs a command on the console's own database, while the console serves.
@@ -114,4 +116,37 @@ async fn operators_are_added_listed_changed_and_kept_out() {
     refuses(&console, &["operator", "role", "nobody", "viewer"], &["no operator"]);
     said(&run(&console, &["operator", "role", "dora", "viewer"]));
     refuses(&console, &["operator", "disable", "ada"], &["last admin"]);
+}
+
+#[tokio::test]
+async fn that_a_token_was_used_is_noted_once_a_minute() {
+    let console = console().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    let body = json!({ "name": "ci", "sites": [], "days": 1 });
+    let made = dora.post(console.url("/api/internal/tokens")).json(&body);
+    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let script = bearer(made["text"].as_str().unwrap());
+    let used = async || {
+        let account = dora.get(console.url("/api/internal/account")).send().await.unwrap();
+        let account: Value = account.json().await.unwrap();
+        assert_eq!(account["tokens"].as_array().unwrap().len(), 1, "one's own alone");
+        account["tokens"][0]["last_used_at"].clone()
+    };
+    assert_eq!(used().await, Value::Null);
+    assert_eq!(console.status(&script, "/api/internal/board").await, 200);
+    let first = used().await;
+    assert!(first.is_string(), "{first}");
+    assert_eq!(console.status(&script, "/api/internal/board").await, 200);
+    assert_eq!(used().await, first);
+    let a_minute_passes = "UPDATE console_tokens SET last_used_at = last_used_at - 60000";
+    execute(&console.database(), a_minute_passes).await;
+    let before = used().await;
+    assert_eq!(console.status(&script, "/api/internal/board").await, 200);
+    assert_ne!(used().await, before);
+    execute(&console.database(), a_minute_passes).await;
+    let before = used().await;
+    let ended = "UPDATE console_tokens SET expires_at = 1 WHERE name = 'ci'";
+    execute(&console.database(), ended).await;
+    assert_eq!(console.status(&script, "/api/internal/board").await, 401);
+    assert_eq!(used().await, before, "it opened nothing");
 }

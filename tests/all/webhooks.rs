@@ -1,5 +1,6 @@
 //! GitHub's webhooks: only GitHub's own are taken, each once, and all that one does is to make the console look.
 
+use crate::support::database::{execute, number};
 use crate::support::{Setup, TestConsole, WEBHOOK_SECRET, refused, repository};
 use hmac::{Hmac, KeyInit, Mac};
 use raxx_console::server::demo::stand_in::Scenario;
@@ -140,6 +141,25 @@ async fn a_delivery_is_taken_once() {
         result(deliver(&console, "workflow_run", "d-2", &payload).await).await,
         "looking"
     );
+    assert_eq!(
+        result(deliver(&console, "workflow_run", "d-1", &payload).await).await,
+        "duplicate"
+    );
+    // GitHub sends none again after three days; they are forgotten after a week.
+    let kept = async || number(&console.database(), "SELECT COUNT(*) FROM console_webhooks").await;
+    let days_pass = async |days: i64| {
+        let sql = format!(
+            "UPDATE console_webhooks SET received_at = received_at - {}",
+            days * 86_400_000
+        );
+        execute(&console.database(), sql).await;
+    };
+    days_pass(6).await;
+    result(deliver(&console, "workflow_run", "d-3", &payload).await).await;
+    assert_eq!(kept().await, 3);
+    days_pass(2).await;
+    result(deliver(&console, "workflow_run", "d-4", &payload).await).await;
+    assert_eq!(kept().await, 2);
 }
 
 #[tokio::test]

@@ -233,7 +233,7 @@ fn is_a_story(before: &Deploy, after: &Deploy) -> bool {
     before.state != after.state
         || before.cancel_requested != after.cancel_requested
         || before.cancel_forced != after.cancel_forced
-        || (before.cancel_sent_at != after.cancel_sent_at && after.cancel_sent_at.is_some())
+        || before.cancel_sent_at != after.cancel_sent_at
         || before.conclusion_conflict != after.conclusion_conflict
 }
 
