@@ -55,6 +55,7 @@ bench: ## Measure: what a poll costs, what a page weighs
 load: ## Load it for two minutes, and see that nothing is lost (ARGS="--seconds 30" passes options)
 	@scripts/setup
 	@scripts/load $(ARGS)
+
 fuzz: ## Fuzz what strangers can send (MINUTES=60 each, JOBS=1 at once)
 	@scripts/fuzz
 
