@@ -18,6 +18,10 @@ test("a record that is away is said in words, and the page goes on by itself whe
     const site = new Tile(page, "restart");
     await site.deployIt();
     await expect(site.state).toHaveText("Running");
+    const record = await context.newPage();
+    await record.goto(demo.url);
+    await new Tile(record, "restart").openRecord();
+    await expect(record.getByRole("log")).toContainText("Checking out main");
     const other = new Tile(page, "offline");
     await other.deploy.click();
     await other.confirmation.fill(other.slug);
@@ -28,6 +32,8 @@ test("a record that is away is said in words, and the page goes on by itself whe
     await expect(banner).toContainText("The console runs, and cannot reach its record right now.");
     await expect(banner).toContainText("Trying again every 2 s");
     await expect(site.state).toHaveText("Running");
+    await expect(record.getByRole("alert").filter({ hasText: "cannot reach its record right now" })).toBeVisible();
+    await expect(record.getByRole("log")).toContainText("Checking out main");
     await other.confirm.click();
     await expect(other.dialog.getByRole("alert")).toContainText(/nothing was done|Nothing was changed|look again in a moment/);
     await expect(other.confirmation).toHaveValue(other.slug);
@@ -53,6 +59,9 @@ test("a record that is away is said in words, and the page goes on by itself whe
     await expect(other.dialog).toBeHidden();
     await expect(other.state).not.toHaveText("Never deployed");
     await expect(site.state).toHaveText("Succeeded", { timeout: 60_000 });
+    await expect(record.getByRole("status")).toHaveText("Succeeded");
+    await expect(record.getByRole("log")).toContainText("Healthy");
+    await expect(record.getByRole("alert")).toBeHidden();
     // The page that could not be drawn comes back by itself as well.
     await expect(opened.getByRole("heading", { level: 1, name: "Deploys" })).toBeVisible();
     expect(await demo.dispatches("deploy-restart.yml")).toBe(1);
