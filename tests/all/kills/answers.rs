@@ -1,7 +1,7 @@
 //! Whether a console's answers agree with each other: board, history, record.
 
 use super::ledger::Kind;
-use super::world::{Operator, SITES, World, slug};
+use super::world::{ANSWER_WITHIN, Operator, SITES, World, slug};
 use serde_json::Value;
 
 /// How often it is asked again when it does not answer, because its database is away.
@@ -38,6 +38,7 @@ pub(super) async fn agree(world: &World, operator: &Operator, door: &str) {
 async fn everything(operator: &Operator, door: &str) -> Result<Vec<Said>, reqwest::Error> {
     let get = async |path: String| -> Result<Value, reqwest::Error> {
         let request = operator.http.get(format!("{door}/api/internal/{path}"));
+        let request = request.timeout(ANSWER_WITHIN);
         request.send().await?.error_for_status()?.json().await
     };
     let before = get("board".to_owned()).await?;

@@ -1,7 +1,7 @@
 //! Operators: they click Deploy, follow what comes of it, and close by hand what nothing came of.
 
 use super::ledger::{Click, Kind};
-use super::world::{Moment, Operator, World, slug};
+use super::world::{ANSWER_WITHIN, Moment, Operator, World, slug};
 use raxx_console::domain::DeployId;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ async fn follow(world: &World, operator: &Operator, id: DeployId, random: &mut f
         let request = |door: &str| {
             let cursor = after.as_ref().map(|after| format!("?after={after}"));
             let path = format!("/api/internal/deploys/{id}{}", cursor.unwrap_or_default());
-            operator.http.get(format!("{door}{path}"))
+            operator.http.get(format!("{door}{path}")).timeout(ANSWER_WITHIN)
         };
         let answer = request(world.door(random)).send().await;
         let status = answer.as_ref().ok().map(reqwest::Response::status);
@@ -126,7 +126,7 @@ async fn follow(world: &World, operator: &Operator, id: DeployId, random: &mut f
 async fn close_by_hand(world: &World, operator: &Operator, id: DeployId, random: &mut fastrand::Rng) {
     let url = format!("{}/api/internal/deploys/{id}/override", world.door(random));
     let body = json!({ "state": "dispatch_failed", "reason": "GitHub shows no run of it" });
-    let answer = operator.http.post(url).json(&body).send().await;
+    let answer = operator.http.post(url).json(&body).timeout(ANSWER_WITHIN).send().await;
     if answer.is_ok_and(|response| response.status() == StatusCode::OK) {
         world.ledger().closed.insert(id);
     }

@@ -21,7 +21,8 @@ pub(super) const SITES: usize = 6;
 pub(super) const API_VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 /// How soon a request that was not answered is sent again.
 const AGAIN: Duration = Duration::from_millis(40);
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long an answer is waited for; then it is asked again, as pages and workflows do.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Something that a kill can be aimed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
