@@ -1,8 +1,10 @@
 //! The limits of the listener, through a real socket, and the table of all limits in the documentation.
 
 use crate::support::database::execute;
-use crate::support::{SITES, Setup, TestConsole, repository};
+use crate::support::{SITES, Setup, TestConsole, config_with, people, repository, stand_in};
 use raxx_console::server::config::Limits;
+use raxx_console::server::demo::stand_in::Scenario;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -116,8 +118,11 @@ async fn a_body_may_take_longer_than_a_head() {
     let console = console(|limits| limits.head_within = SHORT).await;
     let mut slow = connect(&console).await;
     let path = "/api/internal/deploys/0199a8f0-0000-7000-8000-000000000000/status";
-    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{{");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
     say(&mut slow, &head).await;
+    // By now the head was read, and what follows is body.
+    assert!(self::head(&mut slow).await.starts_with("HTTP/1.1 100"));
+    say(&mut slow, "{").await;
     // When this one is cut off, as much time has gone by.
     assert_eq!(until_closed(&mut connect(&console).await).await, "");
     say(&mut slow, "}").await;
@@ -193,7 +198,8 @@ async fn one_connection_more_waits_until_another_ends() {
 async fn connect_from(console: &TestConsole, address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-    socket.connect(console.running.addr()).await.unwrap()
+    let to = (Ipv4Addr::LOCALHOST, console.running.addr().port());
+    socket.connect(to.into()).await.unwrap()
 }
 
 #[tokio::test]
@@ -216,7 +222,10 @@ async fn one_address_cannot_take_the_others_connections() {
         held.push(connect_from(&console, address).await);
         is_alive(held.last_mut().unwrap()).await;
     }
-    assert_eq!(until_closed(&mut connect_from(&console, "127.0.0.2").await).await, "");
+    let mut too_many = connect_from(&console, "127.0.0.2").await;
+    // It may be closed by now. One that is not would answer.
+    let _said = too_many.write_all(ALIVE.as_bytes()).await;
+    assert_eq!(until_closed(&mut too_many).await, "");
     drop(held);
     // Each that ends makes room for another; when it is seen to have ended is not ours to say.
     let again = timeout(PATIENCE, async {
@@ -232,18 +241,47 @@ async fn one_address_cannot_take_the_others_connections() {
 }
 
 #[tokio::test]
+async fn on_an_address_of_both_kinds_each_of_ipv4_is_still_its_own() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let file = format!("trusted_proxies = [\"127.0.0.9\"]\n{SITES}");
+    let mut config = config_with(&data, &github.url(), &file);
+    config.addr = (Ipv6Addr::UNSPECIFIED, 0).into();
+    config.limits.connections_of_an_address = 1;
+    let console = TestConsole::start(config, github, data).await;
+    let mut held = Vec::new();
+    for address in ["127.0.0.2", "127.0.0.3", "127.0.0.9", "127.0.0.9"] {
+        held.push(connect_from(&console, address).await);
+        is_alive(held.last_mut().unwrap()).await;
+    }
+}
+
+/// A request whose answer is 256 KiB and a little more, and costs next to nothing.
+async fn large(console: &TestConsole) -> String {
+    let callback = console.bound("docs").await;
+    for seq in 1..=8 {
+        let report = callback.number(seq).prints(&"x".repeat(32 * 1024));
+        assert_eq!(console.report(&report).await.status(), 200);
+    }
+    let token = people::token(&console.running, &[]).await;
+    let path = format!("/api/internal/deploys/{}?after=0", callback.deploy);
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+}
+
+#[tokio::test]
 async fn an_answer_that_nobody_reads_is_given_up() {
-    let console = console(|limits| {
+    let mut console = console(|limits| {
         limits.connections = 2;
         limits.write_within = SHORT;
     })
     .await;
+    let large = large(&console).await;
+    // It would keep a connection.
+    console.http = reqwest::Client::new();
     let (mut deaf, mut other) = (connect(&console).await, connect(&console).await);
     is_alive(&mut other).await;
     // More answers than any buffer on the way takes, and the connection is as busy as can be.
     let asking = tokio::spawn(async move {
-        let page = "GET /sign-in HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
-        while deaf.write_all(page.as_bytes()).await.is_ok() {}
+        while deaf.write_all(large.as_bytes()).await.is_ok() {}
         deaf
     });
     let mut waiting = connect(&console).await;
@@ -252,6 +290,26 @@ async fn an_answer_that_nobody_reads_is_given_up() {
     let ended = timeout(PATIENCE, asking).await;
     assert!(ended.is_ok(), "it is still listened to");
     is_alive(&mut other).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_is_given_whole() {
+    const ANSWERS: usize = 40;
+    let console = console(|limits| limits.write_within = SHORT).await;
+    let large = large(&console).await;
+    let mut slow = connect(&console).await;
+    say(&mut slow, &large.repeat(ANSWERS)).await;
+    // No buffer takes as much, so the console waits for us again and again, and for longer in all than it would once.
+    let (mut read, mut beat) = (Vec::new(), interval(Duration::from_millis(50)));
+    while read.len() < ANSWERS * 256 * 1024 {
+        beat.tick().await;
+        let piece = timeout(PATIENCE, (&mut slow).take(128 * 1024).read_to_end(&mut read)).await;
+        assert!(
+            piece.expect("it does not go on").unwrap() > 0,
+            "given up after {}",
+            read.len()
+        );
+    }
 }
 
 #[tokio::test]

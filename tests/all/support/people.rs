@@ -15,6 +15,11 @@ pub(crate) const PASSWORD: &str = "correct lamp otter violin";
 
 /// A client that speaks as the admin `ada`, who is let in where she is not yet.
 pub(crate) async fn client_with_token(running: &Running, sites: &[Slug]) -> Client {
+    bearer(&token(running, sites).await)
+}
+
+/// A token of the admin `ada`, who is let in where she is not yet.
+pub(crate) async fn token(running: &Running, sites: &[Slug]) -> String {
     let (store, source) = (running.store(), Source::command_line());
     let name = "ada".parse().unwrap();
     if store.account(&name).await.unwrap().is_none() {
@@ -27,7 +32,8 @@ pub(crate) async fn client_with_token(running: &Running, sites: &[Slug]) -> Clie
         lives_ms: None,
     };
     let (text, _) = token::create(store, sites, &ada, wanted, &source).await.unwrap();
-    bearer(&text)
+    keep_secret(&text);
+    text
 }
 
 /// A client that sends this token with every request.
