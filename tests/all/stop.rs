@@ -9,7 +9,7 @@ use raxx_console::server::dispatcher::Dispatcher;
 use raxx_console::server::github::Github;
 use raxx_console::server::store::{Instance, Store};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,6 +35,29 @@ async fn a_request_that_never_ends_is_cut_off() {
     assert_eq!(alive.status(), 204);
     let stopped = tokio::time::timeout(Duration::from_secs(30), console.running.stop()).await;
     assert!(stopped.is_ok(), "it waits for ever");
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_the_end_up() {
+    let limits = Limits {
+        stop_within: Duration::from_mins(5),
+        ..Limits::default()
+    };
+    let setup = Setup {
+        limits,
+        ..Setup::default()
+    };
+    let console = setup.start().await;
+    let mut idle = TcpStream::connect(console.running.addr()).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = [0; 12];
+    idle.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 204");
+    // Its client may ask again for 75 s.
+    let stopped = tokio::time::timeout(Duration::from_secs(30), console.running.stop()).await;
+    assert!(stopped.is_ok(), "it waits for an idle connection");
 }
 
 #[tokio::test]
