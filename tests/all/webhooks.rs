@@ -81,6 +81,9 @@ async fn a_hint_makes_the_console_look_at_once() {
         );
         let record = console.until(callback.deploy, "succeeded").await;
         assert_eq!(record["confirmed_by"], "github");
+        // Whoever takes a hint looks after that, so it is looked at once.
+        let waiting = "SELECT COUNT(*) FROM console_hints WHERE kind = 'deploy'";
+        assert_eq!(number(&console.database(), waiting).await, 0);
     }
 }
 
