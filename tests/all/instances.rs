@@ -1,12 +1,17 @@
 //! Several instances on one PostgreSQL: each serves everything, one leads, and a claim is whoever's made it. And the
 //! console that deploys itself.
 
+use crate::postgres::intent;
 use crate::support::database::{database_of, execute, is_postgres};
 use crate::support::process::{Process, command, port};
+use crate::support::wire::Wire;
 use crate::support::{SITES, TestConsole, config_with, people, player, stand_in};
-use raxx_console::domain::DeployId;
+use raxx_console::domain::{DeployId, State};
 use raxx_console::server::demo::stand_in::{Scenario, StandIn};
+use raxx_console::server::dispatcher::Dispatcher;
+use raxx_console::server::github::Github;
 use raxx_console::server::run::{self, Running};
+use raxx_console::server::store::{Presence, Store};
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection as _, Row as _};
@@ -229,6 +234,9 @@ async fn a_leader_that_loses_its_connection_leads_no_more() {
     // It still serves, and may claim again.
     let id = two.deploy(0, "docs").await;
     two.first.until(id, "queued").await;
+    // And it leads again when it can.
+    two.second.stop().await;
+    two.pulse.beats("first", 1).await;
 }
 
 #[tokio::test]
@@ -245,6 +253,33 @@ async fn a_call_of_a_living_instance_is_left_to_it() {
     two.first.github.release();
     let record = two.first.until(id, "queued").await;
     assert_eq!(story(&record), ["requested", "dispatching", "queued"]);
+}
+
+#[tokio::test]
+async fn an_instance_that_nobody_can_see_does_not_lead_and_claims_nothing() {
+    if !is_postgres() {
+        return;
+    }
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let config = config_with(&data, &github.url(), SITES);
+    let wire = Wire::to(&config.database_url).await;
+    let mut presence = Presence::enter(&wire.url).await.unwrap();
+    assert!(presence.beat(true).await);
+    // The record itself is in reach.
+    let store = Store::open(&config.database_url).await.unwrap();
+    let id = DeployId::from_uuid(uuid::Uuid::now_v7());
+    store.record_intent(&intent(&config, id), 100).await.unwrap();
+    let client = Github::new(config.github.clone()).unwrap();
+    let dispatcher = Dispatcher::new(store.clone(), presence.instance().clone(), client, &config.sites);
+    wire.hangs(true);
+    let beaten = tokio::time::timeout(Duration::from_mins(1), presence.beat(true)).await;
+    assert!(!beaten.expect("it waits for ever"), "it goes on leading");
+    assert_eq!(dispatcher.step().await.unwrap(), 0);
+    assert_eq!(store.deploy(id).await.unwrap().unwrap().state, State::Requested);
+    wire.hangs(false);
+    until("it leads again", async || presence.beat(true).await).await;
+    assert_eq!(dispatcher.step().await.unwrap(), 1);
+    github.dispatched(1).await;
 }
 
 #[tokio::test]
