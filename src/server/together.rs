@@ -36,8 +36,10 @@ impl<T: Clone> Together<T> {
 mod tests {
     use super::Together;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
     use tokio::sync::Notify;
     use tokio::task::yield_now;
+    use tokio::time::timeout;
 
     #[tokio::test]
     async fn who_asks_while_it_is_read_gets_the_next_reading_and_all_of_them_the_same() {
@@ -57,9 +59,13 @@ mod tests {
             }
             go.notify_one();
         };
-        let (first, second, third, ()) =
-            tokio::join!(together.get(read()), together.get(read()), together.get(read()), free);
-        assert_eq!((first, second, third), (1, 2, 2));
+        let all = async {
+            let (first, second, third, ()) =
+                tokio::join!(together.get(read()), together.get(read()), together.get(read()), free);
+            (first, second, third)
+        };
+        // With more readings than two, or fewer, somebody waits for ever.
+        assert_eq!(timeout(Duration::from_secs(30), all).await, Ok((1, 2, 2)));
         go.notify_one();
         assert_eq!(together.get(read()).await, 3, "what is over is not handed out again");
     }
@@ -67,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_who_goes_away_holds_nobody_up() {
         let together = Together::<usize>::default();
-        let gone = tokio::time::timeout(std::time::Duration::ZERO, together.get(std::future::pending()));
+        let gone = timeout(Duration::ZERO, together.get(std::future::pending()));
         assert!(gone.await.is_err());
         assert_eq!(together.get(async { 1 }).await, 1);
     }
