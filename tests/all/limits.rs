@@ -1,10 +1,12 @@
 //! The limits of the listener, through a real socket, and the table of all limits in the documentation.
 
-use crate::support::database::execute;
-use crate::support::{SITES, Setup, TestConsole, config_with, people, repository, stand_in};
+use crate::support::database::{database_of, execute};
+use crate::support::process::{Process, port};
+use crate::support::{SITES, Setup, TestConsole, binary, config_with, people, repository, stand_in};
 use raxx_console::server::config::Limits;
 use raxx_console::server::demo::stand_in::Scenario;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -192,6 +194,16 @@ async fn one_connection_more_waits_until_another_ends() {
     drop(first);
     assert!(head(&mut third).await.starts_with("HTTP/1.1 204"));
     is_alive(&mut second).await;
+}
+
+#[tokio::test]
+async fn every_connection_may_be_a_file_that_is_open() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -S -n 200; exec \"$0\""]).arg(binary());
+    let database = database_of(data.path());
+    let process = Process::start_as(command, data.path(), SITES, &database, &github.url(), port()).await;
+    assert!(process.most_files() > Limits::default().connections.try_into().unwrap());
 }
 
 /// A connection that comes from `address`.

@@ -29,10 +29,22 @@ pub(crate) fn port() -> u16 {
 impl Process {
     /// Serves `sites` from `folder` at `port`, and waits until it answers.
     pub(crate) async fn start(folder: &Path, sites: &str, database: &str, github: &str, port: u16) -> Self {
+        Self::start_as(Command::new(binary()), folder, sites, database, github, port).await
+    }
+
+    /// The same by a command that becomes the binary.
+    pub(crate) async fn start_as(
+        mut command: Command,
+        folder: &Path,
+        sites: &str,
+        database: &str,
+        github: &str,
+        port: u16,
+    ) -> Self {
         // A console in this process would have done so; this one is in another.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         std::fs::write(folder.join("console.toml"), sites).unwrap();
-        let child = Command::new(binary())
+        let child = command
             .current_dir(folder)
             .env_clear()
             .env("CONSOLE_CALLBACK_SECRET", SECRET)
@@ -52,6 +64,13 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         process
+    }
+
+    /// How many files it may have open.
+    pub(crate) fn most_files(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let row = limits.lines().find(|row| row.starts_with("Max open files")).unwrap();
+        row.split_whitespace().nth(3).unwrap().parse().unwrap()
     }
 
     /// SIGKILL: no destructor, no handler, nothing.
