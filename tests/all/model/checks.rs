@@ -218,6 +218,25 @@ pub(super) fn all_were_asked(model: &Model, told: &Told, runs: &[Run]) {
     }
 }
 
+/// GitHub could answer: so it has every wish to cancel a run that had not ended.
+pub(super) fn all_wishes_arrived(model: &Model, runs: &[Run]) {
+    for deploy in &model.deploys {
+        let run = runs.iter().find(|run| Some(run.id) == deploy.run);
+        let Some(run) = run.filter(|run| run.conclusion.is_none()) else {
+            continue;
+        };
+        for (number, attempt) in deploy.attempts.iter().filter(|(_, attempt)| attempt.is_active()) {
+            // About one that GitHub does not have it cannot say anything.
+            let waits = attempt.cancel_requested && attempt.cancel_sent_at.is_none() && stands(run, *number).is_some();
+            assert!(
+                !waits,
+                "GitHub was not asked to cancel attempt {number} of {}",
+                deploy.id
+            );
+        }
+    }
+}
+
 /// The record as the API shows it: the newest deploy with its attempts, the board and the history agree.
 pub(super) async fn as_shown(driver: &mut Driver, is_changed: bool) {
     let newest = driver.model.deploys.iter().max_by_key(|deploy| &deploy.id).cloned();

@@ -64,7 +64,20 @@ impl Driver {
             }
             Step::Reconcile { after } => self.reconcile(*after).await,
             Step::Cancel { of, force, attempt } => self.cancel(*of, *force, *attempt).await,
-            Step::Close { of, state, attempt } => self.close(*of, state, *attempt).await,
+            Step::CancelByForce { of, after } => {
+                self.cancel(*of, false, None).await;
+                self.world.pass(after * 1000);
+                self.cancel(*of, true, None).await;
+            }
+            Step::Close {
+                after,
+                of,
+                state,
+                attempt,
+            } => {
+                self.world.pass(after * 1000);
+                self.close(*of, state, *attempt).await;
+            }
             Step::Restart { dies } => self.restart(*dies).await,
             Step::Jump(seconds) => self.world.pass(seconds * 1000),
         }
@@ -252,10 +265,14 @@ impl Driver {
             row.is_some_and(|row| row["state"] == "lost")
         };
         let losing = if in_order { Losing::All } else { Losing::As(&as_it_says) };
-        if in_order && self.fault.is_none() && !self.limited {
+        let could_be_asked = in_order && self.fault.is_none() && !self.limited;
+        if could_be_asked {
             checks::all_were_asked(&self.model, &told, &runs);
         }
         self.model.reconcile(&told, &losing, now);
+        if could_be_asked {
+            checks::all_wishes_arrived(&self.model, &runs);
+        }
     }
 
     /// What GitHub told since it was asked for the `from`th time, when its runs stood like this.

@@ -29,8 +29,11 @@ pub(super) enum Step {
         force: bool,
         attempt: Option<i64>,
     },
-    /// An operator closes it by hand.
+    /// An operator wants it stopped and, so many seconds later, by force.
+    CancelByForce { of: usize, after: i64 },
+    /// So many seconds pass, and an operator closes it by hand.
     Close {
+        after: i64,
         of: usize,
         state: &'static str,
         attempt: Option<i64>,
@@ -133,12 +136,28 @@ pub(super) fn step(clicks: usize) -> BoxedStrategy<Step> {
         14 => select(vec![2, 2, 16, 61, 700]).prop_map(|after| Step::Reconcile { after }),
         8 => (age(), prop::bool::weighted(0.3), meant())
             .prop_map(|(of, force, attempt)| Step::Cancel { of, force, attempt }),
-        9 => (age(), select(vec!["succeeded", "failed", "cancelled", "dispatch_failed", "dispatch_failed"]), meant())
-            .prop_map(|(of, state, attempt)| Step::Close { of, state, attempt }),
+        3 => (age(), select(vec![0, 59, 60])).prop_map(|(of, after)| Step::CancelByForce { of, after }),
+        9 => close(),
         3 => any::<bool>().prop_map(|dies| Step::Restart { dies }),
         4 => select(vec![-86_400, -3_600, -301, -1, 1, 45, 301, 3_600, 90_000]).prop_map(Step::Jump),
     ]
     .boxed()
+}
+
+fn close() -> impl Strategy<Value = Step> {
+    let state = select(vec![
+        "succeeded",
+        "failed",
+        "cancelled",
+        "dispatch_failed",
+        "dispatch_failed",
+    ]);
+    (select(vec![0, 0, 301]), age(), state, meant()).prop_map(|(after, of, state, attempt)| Step::Close {
+        after,
+        of,
+        state,
+        attempt,
+    })
 }
 
 fn age() -> impl Strategy<Value = usize> {
