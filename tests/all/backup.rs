@@ -155,6 +155,10 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_half_done() {
     refuses(&url, &file, &["is there already"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     fs::remove_file(&file).unwrap();
+    // A link to nowhere is seen only when the copy is to have its name, as is a file that came meanwhile.
+    std::os::unix::fs::symlink(folder.path().join("nowhere.db"), &file).unwrap();
+    refuses(&url, &file, &["is there already"]);
+    fs::remove_file(&file).unwrap();
     refuses(&url, &folder.path().join("nowhere/backup.db"), &["nowhere/backup.db"]);
     let missing = format!("sqlite://{}/missing.db", folder.path().display());
     refuses(&missing, &file, &["missing.db", "no such database"]);
