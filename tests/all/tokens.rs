@@ -116,6 +116,7 @@ async fn operators_are_added_listed_changed_and_kept_out() {
     refuses(&console, &["operator", "role", "nobody", "viewer"], &["no operator"]);
     said(&run(&console, &["operator", "role", "dora", "viewer"]));
     refuses(&console, &["operator", "disable", "ada"], &["last admin"]);
+    refuses(&console, &["operator", "role", "ada", "deployer"], &["last admin"]);
 }
 
 #[tokio::test]
