@@ -34,11 +34,16 @@ async fn json_of(console: &TestConsole, path: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-/// What the tile of `docs` says of runs from outside.
-async fn on_tile(console: &TestConsole) -> Value {
+/// What a site's tile says of runs from outside.
+async fn on_tile_of(console: &TestConsole, slug: &str) -> Value {
     let board = json_of(console, "/api/internal/board").await;
     let tiles = board["tiles"].as_array().unwrap();
-    tiles.iter().find(|tile| tile["site"]["slug"] == "docs").unwrap()["outside"].clone()
+    tiles.iter().find(|tile| tile["site"]["slug"] == slug).unwrap()["outside"].clone()
+}
+
+/// What the tile of `docs` says of them.
+async fn on_tile(console: &TestConsole) -> Value {
+    on_tile_of(console, "docs").await
 }
 
 async fn in_history(console: &TestConsole) -> Vec<Value> {
@@ -79,6 +84,24 @@ async fn one_that_is_under_way_is_on_the_tile_and_in_history_with_whoever_starte
     assert_eq!(on_tile(&console).await, Value::Null);
     assert_eq!(in_history(&console).await.len(), 1);
     assert_eq!(console.github.dispatches().len(), 1);
+}
+
+#[tokio::test]
+async fn the_workflows_of_one_repository_are_told_apart() {
+    let file = crate::support::SITES.replace("raxx/api", REPOSITORY);
+    let setup = Setup {
+        file,
+        ..Setup::default()
+    };
+    let console = setup.start().await;
+    let run_id = by_hand(&console, "octocat");
+    look(&console, 61).await;
+    let run = on_tile(&console).await;
+    assert_eq!((&run["run_id"], &run["sites"]), (&json!(run_id), &json!(["docs"])));
+    assert_eq!(in_history(&console).await, [run]);
+    assert_eq!(on_tile_of(&console, "api-prod").await, Value::Null);
+    let page = json_of(&console, "/api/internal/site?slug=api-prod").await;
+    assert_eq!(page["page"]["outside"], json!([]));
 }
 
 #[tokio::test]
