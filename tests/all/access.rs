@@ -1,5 +1,6 @@
 //! Every route of the route table, for everybody who may stand in front of it.
 
+use crate::support::database::{execute, is_postgres};
 use crate::support::people::{bearer, browser};
 use crate::support::{SITES, Setup, TestConsole, now, refused};
 use raxx_console::domain::{Role, Slug};
@@ -278,6 +279,26 @@ async fn every_route_lets_in_whom_it_should() {
         0,
         "none of this was a confirmed wish to deploy"
     );
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_not_taken_for_a_name_that_is_taken() {
+    let console = Setup::default().start().await;
+    let alma = console.person("alma", Role::Admin).await;
+    let statements: &[&str] = if is_postgres() {
+        &[
+            "CREATE FUNCTION ill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'ill'; END $$",
+            "CREATE TRIGGER ill BEFORE INSERT ON console_operators FOR EACH ROW EXECUTE FUNCTION ill()",
+        ]
+    } else {
+        &["CREATE TRIGGER ill BEFORE INSERT ON console_operators BEGIN SELECT RAISE(ABORT, 'ill'); END"]
+    };
+    for statement in statements {
+        execute(&console.database(), *statement).await;
+    }
+    let request = alma.post(console.url("/api/internal/operators"));
+    let response = request.json(&json!({ "name": "dora", "role": "viewer" })).send().await;
+    refused(response.unwrap(), 500, "internal").await;
 }
 
 fn access(row: &Row) -> Access {
