@@ -1,9 +1,13 @@
 //! Reading: one deploy, the board, history, and what stands around them.
 
-use crate::support::{Callback, TestConsole, console, refused};
+use crate::support::{Callback, SITES, TestConsole, config_with, console, refused, stand_in};
 use raxx_console::domain::Role;
 use raxx_console::server::demo::stand_in::Scenario;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
 
 async fn get(console: &TestConsole, path: &str) -> reqwest::Response {
     console.http.get(console.url(path)).send().await.unwrap()
@@ -292,4 +296,56 @@ impl TestConsole {
         }
         panic!("the commit was never learned");
     }
+}
+
+#[tokio::test]
+async fn a_tile_says_how_its_site_is_and_since_when() {
+    let (status, asked) = (Arc::new(AtomicU16::new(200)), Arc::new(AtomicUsize::new(0)));
+    let (said, counted) = (status.clone(), asked.clone());
+    let site = axum::Router::new().fallback(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(axum::http::StatusCode::from_u16(said.load(Ordering::SeqCst)).unwrap())
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let health = format!(
+        "health_url = \"http://{}\"\nrepository =",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(async move { axum::serve(listener, site).await });
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let mut config = config_with(&data, &github.url(), &SITES.replacen("repository =", &health, 1));
+    config.health_every = Duration::from_millis(50);
+    let console = TestConsole::start(config, github, data).await;
+    let tile = async |slug: &str| {
+        let board: Value = get(&console, "/api/internal/board").await.json().await.unwrap();
+        let tiles = board["tiles"].as_array().unwrap();
+        tiles.iter().find(|tile| tile["site"]["slug"] == slug).unwrap()["health"].clone()
+    };
+    let until = async |status: &str| {
+        let waited = tokio::time::timeout(Duration::from_secs(30), async {
+            loop {
+                let health = tile("api-prod").await;
+                if health["status"] == status {
+                    return health;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        waited.await.expect("it was never so")
+    };
+    let healthy = until("healthy").await;
+    assert!(healthy["since"].is_string(), "{healthy}");
+    // It is asked again, and nothing has changed.
+    let before = asked.load(Ordering::SeqCst);
+    while asked.load(Ordering::SeqCst) < before + 3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(tile("api-prod").await, healthy);
+    status.store(500, Ordering::SeqCst);
+    let ill = until("unhealthy").await;
+    assert!(ill["detail"].as_str().unwrap().contains("500"), "{ill}");
+    assert!(ill["since"].as_str() > healthy["since"].as_str(), "{ill}");
+    status.store(204, Ordering::SeqCst);
+    assert_eq!(until("healthy").await["detail"], Value::Null);
+    assert_eq!(tile("docs").await["status"], "unwatched");
 }
