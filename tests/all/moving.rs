@@ -203,6 +203,21 @@ async fn a_log_of_64_mib_comes_along() {
 }
 
 #[tokio::test]
+async fn more_rows_come_along_than_one_statement_can_hold() {
+    let (data, url, deploy) = used().await;
+    // SQLite binds 32 766 values at most, PostgreSQL 65 535. These are seven a row.
+    let sql = format!(
+        "WITH RECURSIVE event(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM event WHERE n < 11000) \
+         INSERT INTO console_deploy_events (deploy_id, version, at, state, actor, attempt) \
+         SELECT '{deploy}', n, n, 'succeeded', 'console', 1 FROM event"
+    );
+    execute(&url, sql).await;
+    let to = new_database(&data, "to.db", is_postgres());
+    copied(&url, &to);
+    assert_eq!(rows(&to).await, rows(&url).await);
+}
+
+#[tokio::test]
 async fn what_would_not_be_a_copy_is_refused() {
     let (data, url, _) = used().await;
     let to = new_database(&data, "to.db", is_postgres());
