@@ -262,13 +262,15 @@ async fn a_server_without_room_is_503_and_goes_on_when_there_is_some() {
 async fn another_writer_that_holds_on_is_503_for_whoever_deploys() {
     let console = console().await;
     let mut holder = hold(&console.database()).await;
-    let response = console.create("docs").await;
-    assert!(response.headers().contains_key("retry-after"));
-    let body = refused(response, 503, "unavailable").await;
-    assert!(
-        body["detail"].as_str().unwrap().contains("Nothing was changed"),
-        "{body}"
-    );
+    // The first ones wait for the other writer, and the others for a connection.
+    for response in join_all((0..6).map(|_| console.create("docs"))).await {
+        assert!(response.headers().contains_key("retry-after"));
+        let body = refused(response, 503, "unavailable").await;
+        assert!(
+            body["detail"].as_str().unwrap().contains("Nothing was changed"),
+            "{body}"
+        );
+    }
     sqlx::query("ROLLBACK").execute(&mut holder).await.unwrap();
     assert_eq!(console.create("docs").await.status(), 201);
 }
