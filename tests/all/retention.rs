@@ -164,3 +164,23 @@ async fn at_most_500_go_in_one_look() {
     };
     assert_eq!(keep(&console, none, 2 * DAY_MS).await, 0, "none goes twice");
 }
+
+#[tokio::test]
+async fn a_sweep_that_is_cut_off_goes_on() {
+    let console = Setup::default().start().await;
+    let callback = console.bound("docs").await;
+    for seq in 1..=3 {
+        assert_eq!(send(&console, callback.number(seq).prints(&"x".repeat(100))).await, 200);
+    }
+    assert_eq!(send(&console, callback.number(4).says("success")).await, 200);
+    let attempt = Attempt {
+        deploy: callback.deploy,
+        number: 1,
+    };
+    let store = console.running.store();
+    store.prune_log(attempt).await.unwrap();
+    assert!(store.sweep_log(attempt).await.unwrap());
+    assert_eq!(store.logs_to_sweep().await.unwrap(), [attempt], "as far as it knows");
+    assert_eq!(keep(&console, Retention::default(), 1_000).await, 0);
+    assert_eq!(left(&console).await, (1, 0));
+}
