@@ -294,7 +294,7 @@ async fn clean_seam(
 async fn insert_pieces(tx: &mut Transaction<'_, Any>, attempt: Attempt, text: &str) -> Result<(), StoreError> {
     let mut start = 0;
     while start < text.len() {
-        let end = text.floor_char_boundary(start + PIECE_BYTES).max(start + 1);
+        let end = text.floor_char_boundary(start + PIECE_BYTES);
         insert_piece(tx, attempt, start as u64, &text[start..end]).await?;
         start = end;
     }
