@@ -42,7 +42,13 @@ async fn what_is_done_is_written_down_with_who_and_from_where() {
         .await
         .unwrap();
     assert_eq!(console.status(&dora, "/audit").await, 403);
+    let elsewhere = browser();
+    console.sign_in(&elsewhere, "dora", PASSWORD).await;
     console.form(&dora, "/sign-out", &[]).await;
+    let end = elsewhere
+        .post(console.url("/api/internal/sessions/end"))
+        .json(&json!({}));
+    assert_eq!(end.send().await.unwrap().status(), 200);
     let trail = trail(&console).await;
     let numbers: Vec<i64> = trail.iter().map(|row| row["seq"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (1..=i64::try_from(trail.len()).unwrap()).collect::<Vec<_>>());
@@ -70,10 +76,9 @@ async fn what_is_done_is_written_down_with_who_and_from_where() {
         (&json!("dora"), &json!("/audit"))
     );
     assert_eq!(row("token_created")["detail"]["name"], "ci");
-    assert_eq!(
-        row("signed_out")["actor"],
-        json!({ "kind": "operator", "name": "dora" })
-    );
+    for action in ["signed_out", "session_ended"] {
+        assert_eq!(row(action)["actor"], json!({ "kind": "operator", "name": "dora" }));
+    }
     let whole = trail.iter().map(Value::to_string).collect::<String>();
     assert!(
         !whole.contains(PASSWORD) && !whole.contains("wrong"),

@@ -178,6 +178,31 @@ async fn a_deploy_that_succeeds_is_told_step_by_step() {
 }
 
 #[tokio::test]
+async fn two_at_a_time_are_told_each_for_itself() {
+    let scene = Scene::new().await;
+    let (api, docs) = (scene.bound("api-prod").await, scene.bound("docs").await);
+    scene.step(60).await;
+    scene.report(&api.at("Build")).await;
+    scene.report(&docs.says("failure")).await;
+    scene.step(120).await;
+    scene.report(&api.number(2).says("success")).await;
+    scene.step(180).await;
+    let mut all = scene.console.github.deployments();
+    all.sort_by(|one, other| one.repository.cmp(&other.repository));
+    let told: Vec<_> = all.iter().map(states).collect();
+    assert_eq!(
+        told,
+        [vec!["queued", "in_progress", "success"], vec!["queued", "failure"]]
+    );
+    for (callback, deployment) in [api, docs].iter().zip(&all) {
+        assert_eq!(deployment.wish.task, format!("console:{}", callback.deploy));
+        let record = scene.read(callback.deploy).await;
+        assert_eq!(record["github_deployment"]["id"], json!(deployment.id));
+    }
+    assert_eq!((scene.calls("GET"), scene.calls("POST")), (0, 7));
+}
+
+#[tokio::test]
 async fn other_ends_have_their_own_words() {
     let scene = Scene::new().await;
     for (says, state, words) in [
@@ -340,6 +365,46 @@ async fn a_restart_goes_on_where_it_was() {
     let scene = scene.restarted(&wanting()).await;
     scene.step(4).await;
     scene.only();
+}
+
+#[tokio::test]
+async fn a_site_that_wants_it_no_more_is_not_looked_at_for_ever() {
+    let scene = Scene::new().await;
+    let (api, docs) = (scene.bound("api-prod").await, scene.bound("docs").await);
+    scene.step(60).await;
+    let followed = async |scene: &Scene| {
+        let far = scene.began.plus_millis(DAY * SECOND);
+        let all = scene.console.running.store().followed(far).await.unwrap();
+        all.iter().map(|followed| followed.deploy.id).collect::<Vec<_>>()
+    };
+    assert_eq!(followed(&scene).await, [api.deploy, docs.deploy]);
+    let the_other = SITES.replacen("workflow =", "github_deployments = true\nworkflow =", 1);
+    let scene = scene.restarted(&the_other).await;
+    scene.step(120).await;
+    assert_eq!(followed(&scene).await, [api.deploy]);
+}
+
+#[tokio::test]
+async fn after_a_success_a_failure_is_tried_again_soon() {
+    let scene = Scene::new().await;
+    let failing = |yes: bool| {
+        let fault = yes.then_some(DeploymentFault::Error500);
+        scene.console.github.set_deployment_fault(fault);
+    };
+    failing(true);
+    let callback = scene.bound("docs").await;
+    for second in 60..600 {
+        scene.step(second).await;
+    }
+    failing(false);
+    scene.step(1_200).await;
+    assert_eq!(states(&scene.only()), ["queued"]);
+    failing(true);
+    scene.report(&callback.at("Build")).await;
+    scene.step(1_201).await;
+    failing(false);
+    scene.step(1_211).await;
+    assert_eq!(states(&scene.only()), ["queued", "in_progress"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Stepping in: cancel a deploy, or close by hand one that nobody else can tell the end of.
 
+use crate::support::database::number;
 use crate::support::{Callback, Setup, TestConsole, console_with, refused};
 use raxx_console::domain::{AuditAction, AuditFilter, Deploy, DeployId, Event, Role};
 use raxx_console::server::audit::Source;
@@ -104,6 +105,8 @@ async fn a_run_is_cancelled_on_evidence_alone() {
     );
     refused(cancel(&console, id, json!({})).await, 409, "not-now").await;
     assert_eq!(console.github.dispatches().len(), 1);
+    let on_trail = "SELECT COUNT(*) FROM console_audit WHERE action = 'cancel_requested'";
+    assert_eq!(number(&console.database(), on_trail).await, 1, "what had an effect");
 }
 
 #[tokio::test]

@@ -287,6 +287,30 @@ async fn a_console_that_runs_is_no_source_and_no_target() {
 }
 
 #[tokio::test]
+async fn whoever_is_about_to_go_is_waited_for() {
+    if !is_postgres() {
+        return;
+    }
+    let (data, url, _) = used().await;
+    let to = new_database(&data, "to.db", true);
+    let mut other = AnyConnection::connect(&url).await.unwrap();
+    let copying = tokio::task::spawn_blocking({
+        let (from, to) = (url.clone(), to.clone());
+        move || copied(&from, &to)
+    });
+    // It has seen us by now, and looks again.
+    let looks = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND pid <> pg_backend_pid() AND query LIKE '%FROM pg_stat_activity%'";
+    while sqlx::query(looks).fetch_one(&mut other).await.unwrap().get::<i64, _>(0) == 0 {
+        assert!(!copying.is_finished(), "it waited for nobody");
+        tokio::task::yield_now().await;
+    }
+    other.close().await.unwrap();
+    copying.await.unwrap();
+    assert_eq!(rows(&to).await, rows(&url).await);
+}
+
+#[tokio::test]
 async fn what_comes_out_otherwise_than_it_went_in_is_not_kept() {
     let (data, url, _) = used().await;
     let to = new_database(&data, "to.db", is_postgres());

@@ -105,6 +105,53 @@ async fn the_workflows_of_one_repository_are_told_apart() {
 }
 
 #[tokio::test]
+async fn the_newest_of_each_workflow_is_shown() {
+    // Two workflows in one repository, and two of one name.
+    for (repository, workflow) in [(REPOSITORY, "deploy-api.yml"), ("raxx/api", WORKFLOW)] {
+        let file = crate::support::SITES.replace("raxx/api", repository);
+        let setup = Setup {
+            file: file.replace("deploy-api.yml", workflow),
+            ..Setup::default()
+        };
+        let console = setup.start().await;
+        let start = |repository: &str, workflow: &str| {
+            let id = console.github.start_by_hand(repository, workflow, "octocat");
+            console.github.change_run(id, |run| run.conclude("success", None));
+            id
+        };
+        start(REPOSITORY, WORKFLOW);
+        let docs = start(REPOSITORY, WORKFLOW);
+        let api = start(repository, workflow);
+        look(&console, 61).await;
+        assert_eq!(on_tile(&console).await["run_id"], docs);
+        assert_eq!(on_tile_of(&console, "api-prod").await["run_id"], api);
+        let page = json_of(&console, "/api/internal/site?slug=api-prod").await;
+        assert_eq!(page["page"]["outside"].as_array().unwrap().len(), 1);
+        assert_eq!(in_history(&console).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_run_again_is_under_way_again() {
+    let console = console(Scenario::Queued).await;
+    let (run_id, newer) = (by_hand(&console, "octocat"), by_hand(&console, "octocat"));
+    for id in [run_id, newer] {
+        console.github.change_run(id, |run| run.conclude("failure", None));
+    }
+    look(&console, 61).await;
+    let before = on_tile(&console).await;
+    assert_eq!((&before["run_id"], &before["attempt"]), (&json!(newer), &json!(1)));
+    console.github.change_run(run_id, |run| run.run_again("hubot"));
+    look(&console, 400).await;
+    let run = on_tile(&console).await;
+    assert_eq!((&run["run_id"], &run["attempt"]), (&json!(run_id), &json!(2)));
+    assert_eq!((&run["state"], &run["started_by"]), (&json!("queued"), &json!("hubot")));
+    console.github.change_run(run_id, |run| run.conclude("success", None));
+    look(&console, 800).await;
+    assert_eq!(on_tile(&console).await["run_id"], newer);
+}
+
+#[tokio::test]
 async fn one_under_way_does_not_keep_an_operator_from_deploying() {
     let console = console(Scenario::Queued).await;
     by_hand(&console, "octocat");

@@ -1,9 +1,10 @@
 //! GitHub's webhooks: only GitHub's own are taken, each once, and all that one does is to make the console look.
 
-use crate::support::database::{execute, number};
+use crate::support::database::{database_of, execute, number};
 use crate::support::{Setup, TestConsole, WEBHOOK_SECRET, refused, repository};
 use hmac::{Hmac, KeyInit, Mac};
-use raxx_console::server::demo::stand_in::Scenario;
+use raxx_console::server::demo::stand_in::{Fault, Scenario};
+use raxx_console::server::store::{Hint, Store};
 use raxx_console::server::webhooks::WebhookSecret;
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -236,4 +237,38 @@ async fn without_a_secret_none_are_taken() {
     let response = deliver(&console, "workflow_run", "d-1", &about("workflow_run", 1)).await;
     let refusal = refused(response, 404, "not-found").await;
     assert!(refusal["detail"].as_str().unwrap().contains("GITHUB_WEBHOOK_SECRET"));
+}
+
+#[tokio::test]
+async fn a_hint_waits_once_and_is_taken_once_by_whoever_it_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&database_of(folder.path())).await.unwrap();
+    for subject in ["one", "one", "other"] {
+        store.leave_hint(Hint::Deploy, subject).await.unwrap();
+    }
+    store.leave_hint(Hint::Repository, "raxx/docs").await.unwrap();
+    let mut taken = store.take_hints(Hint::Deploy).await.unwrap();
+    taken.sort();
+    assert_eq!(taken, ["one", "other"]);
+    assert_eq!(store.take_hints(Hint::Deploy).await.unwrap(), [""; 0]);
+    assert_eq!(store.take_hints(Hint::Repository).await.unwrap(), ["raxx/docs"]);
+}
+
+#[tokio::test]
+async fn a_run_can_be_that_of_its_own_deploy_and_of_those_whose_run_is_not_known() {
+    let console = Setup::default().start().await;
+    let bound = console.bound("docs").await;
+    let run_id = bound.body["run_id"].as_i64().unwrap();
+    let found = async |run_id: i64| {
+        let found = console.running.store().deploys_of_run(run_id).await.unwrap();
+        found.iter().map(|deploy| deploy.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(run_id).await, [bound.deploy]);
+    assert_eq!(found(run_id + 1).await, []);
+    console.github.set_fault(Some(Fault::Error500));
+    console.github.set_scenario("deploy-api.yml", Scenario::Error500);
+    let unknown = console.deploy("api-prod").await.deploy.id;
+    console.until(unknown, "dispatch_unknown").await;
+    assert_eq!(found(run_id).await, [bound.deploy, unknown]);
+    assert_eq!(found(run_id + 1).await, [unknown]);
 }
