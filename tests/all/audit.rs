@@ -89,11 +89,11 @@ async fn what_is_done_is_written_down_with_who_and_from_where() {
 #[tokio::test]
 async fn filters_find_and_pages_follow() {
     let console = console().await;
-    for _ in 0..105 {
+    for site in ["nope"; 105].into_iter().chain(["other"]) {
         console
             .http
             .post(console.url("/api/internal/deploys"))
-            .json(&json!({ "site": "nope", "confirmation": "" }))
+            .json(&json!({ "site": site, "confirmation": "" }))
             .send()
             .await
             .unwrap();
@@ -113,6 +113,11 @@ async fn filters_find_and_pages_follow() {
     assert_eq!(
         (rest["rows"].as_array().unwrap().len(), &rest["next"]),
         (5, &Value::Null)
+    );
+    let other = get("subject=other").await;
+    assert_eq!(
+        (other["rows"].as_array().unwrap().len(), &other["next"]),
+        (1, &Value::Null)
     );
     assert_eq!(get("actor=nobody-of-that-name").await["rows"], json!([]));
 }

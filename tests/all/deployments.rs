@@ -67,6 +67,13 @@ impl Scene {
         self.console.read(id).await
     }
 
+    /// The deploys that are looked at from now on.
+    async fn followed(&self) -> Vec<DeployId> {
+        let far = self.began.plus_millis(DAY * SECOND);
+        let followed = self.console.running.store().followed(far).await.unwrap();
+        followed.iter().map(|followed| followed.deploy.id).collect()
+    }
+
     /// The one deployment that there is.
     fn only(&self) -> Deployment {
         let mut all = self.console.github.deployments();
@@ -200,6 +207,7 @@ async fn two_at_a_time_are_told_each_for_itself() {
         assert_eq!(record["github_deployment"]["id"], json!(deployment.id));
     }
     assert_eq!((scene.calls("GET"), scene.calls("POST")), (0, 7));
+    assert_eq!(scene.followed().await, [], "all is told");
 }
 
 #[tokio::test]
@@ -372,16 +380,11 @@ async fn a_site_that_wants_it_no_more_is_not_looked_at_for_ever() {
     let scene = Scene::new().await;
     let (api, docs) = (scene.bound("api-prod").await, scene.bound("docs").await);
     scene.step(60).await;
-    let followed = async |scene: &Scene| {
-        let far = scene.began.plus_millis(DAY * SECOND);
-        let all = scene.console.running.store().followed(far).await.unwrap();
-        all.iter().map(|followed| followed.deploy.id).collect::<Vec<_>>()
-    };
-    assert_eq!(followed(&scene).await, [api.deploy, docs.deploy]);
+    assert_eq!(scene.followed().await, [api.deploy, docs.deploy]);
     let the_other = SITES.replacen("workflow =", "github_deployments = true\nworkflow =", 1);
     let scene = scene.restarted(&the_other).await;
     scene.step(120).await;
-    assert_eq!(followed(&scene).await, [api.deploy]);
+    assert_eq!(scene.followed().await, [api.deploy]);
 }
 
 #[tokio::test]

@@ -239,6 +239,35 @@ async fn a_tile_shows_the_end_of_a_log_from_a_line_on() {
 }
 
 #[tokio::test]
+async fn each_tile_shows_the_end_of_its_own_log() {
+    let console = console().await;
+    let lines = |site: &str, numbers: std::ops::RangeInclusive<usize>| -> String {
+        numbers
+            .map(|number| format!("{site:>8} {number:>4} {}\n", "x".repeat(85)))
+            .collect()
+    };
+    // Both print 90 lines of 100 bytes, in pieces that begin at other places.
+    for (site, in_one) in [("api-prod", 1), ("docs", 30)] {
+        let callback = console.bound(site).await;
+        for first in (1..=90).step_by(in_one) {
+            let text = lines(site, first..=first + in_one - 1);
+            let mut report = callback.number(i64::try_from(first).unwrap()).prints(&text);
+            report.id = format!("{site}-{first}");
+            assert_eq!(console.report(&report).await.status(), 200);
+        }
+    }
+    let board: Value = get(&console, "/api/internal/board").await.json().await.unwrap();
+    for (tile, site) in [(0, "api-prod"), (1, "docs")] {
+        let log = &board["tiles"][tile]["latest"]["log"];
+        assert_eq!(
+            log["text"],
+            lines(site, 51..=90),
+            "4 KiB are 40 lines and a part of one"
+        );
+    }
+}
+
+#[tokio::test]
 async fn history_is_paged_newest_first() {
     let console = console().await;
     console.github.set_scenario("deploy-docs.yml", Scenario::Refuse);

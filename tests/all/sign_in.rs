@@ -504,3 +504,66 @@ async fn a_form_that_is_too_large_is_413() {
         assert_eq!(console.form(&browser(), path, &fields).await.status(), 413, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_link_opens_nothing_once_its_time_is_over() {
+    let console = Setup::default().start().await;
+    let links = [
+        console.invite("dora", Role::Viewer).await,
+        console.invite("otto", Role::Viewer).await,
+    ];
+    let sql = "UPDATE console_links SET expires_at = 1 \
+               WHERE operator_id = (SELECT id FROM console_operators WHERE name = 'dora')";
+    execute(&console.database(), sql).await;
+    for (link, status) in links.iter().zip([404, 303]) {
+        let response = console.form(&browser(), link, &[("password", PASSWORD)]).await;
+        assert_eq!(response.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_start_with_nobody_there_gives_out_a_link_in_place_of_the_one_before() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let config = config(&data, &github.url());
+    let token = |running: &run::Running| running.set_up().unwrap().rsplit('/').next().unwrap().to_owned();
+    let running = run::start(config.clone(), None).await.unwrap();
+    let before = token(&running);
+    running.stop().await;
+    let again = run::start(config, None).await.unwrap();
+    for (token, status) in [(before, 404), (token(&again), 200)] {
+        let page = browser().get(format!("http://{}/set-up/{token}", again.addr())).send();
+        assert_eq!(page.await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_ones_own() {
+    let console = Setup::default().start().await;
+    let (dora, grace) = (
+        console.person("dora", Role::Viewer).await,
+        console.person("grace", Role::Viewer).await,
+    );
+    let new = "another lamp otter violin";
+    let change = dora
+        .post(console.url("/api/internal/account/password"))
+        .json(&json!({ "old": PASSWORD, "new": new }));
+    assert_eq!(change.send().await.unwrap().status(), 200);
+    assert_eq!(console.status(&grace, "/").await, 200, "she is still in");
+    assert_eq!(console.sign_in(&browser(), "grace", PASSWORD).await.status(), 303);
+    assert_eq!(console.sign_in(&browser(), "dora", new).await.status(), 303);
+}
+
+#[tokio::test]
+async fn who_guesses_at_an_account_slows_no_other_down_and_that_not_for_ever() {
+    let console = Setup::default().start().await;
+    console.person("dora", Role::Viewer).await;
+    console.person("olga", Role::Viewer).await;
+    for _ in 0..10 {
+        assert_eq!(console.sign_in(&browser(), "dora", "guess").await.status(), 401);
+    }
+    assert_eq!(console.sign_in(&browser(), "dora", PASSWORD).await.status(), 429);
+    assert_eq!(console.sign_in(&browser(), "olga", PASSWORD).await.status(), 303);
+    let yesterday = "UPDATE console_audit SET at = at - 86400000 WHERE action = 'sign_in_failed'";
+    execute(&console.database(), yesterday).await;
+    assert_eq!(console.sign_in(&browser(), "dora", PASSWORD).await.status(), 303);
+}
