@@ -402,6 +402,10 @@ async fn a_secret_that_is_split_over_reports_is_in_none_of_them() {
         second.to_owned(),
         format!("{third}\ntwo\n"),
     ];
+    let another = console.bound("api-prod").await;
+    let mut report = another.prints("of another\n");
+    report.id = "of-another".to_owned();
+    assert_eq!(console.report(&report).await.status(), 200);
     let mut cursors = Vec::new();
     for (seq, piece) in (1..).zip(&pieces) {
         let answer = console.report(&callback.number(seq).prints(piece)).await;
@@ -411,6 +415,7 @@ async fn a_secret_that_is_split_over_reports_is_in_none_of_them() {
     }
     let log = console.read(callback.deploy).await["log"].clone();
     assert_eq!(log["text"], format!("one\nkey={}***\ntwo\n", "*".repeat(24)));
+    assert_eq!(console.read(another.deploy).await["log"]["text"], "of another\n");
     // Who has read as far as that goes on where they were.
     let path = format!("/api/internal/deploys/{}?after={}", callback.deploy, cursors[1]);
     let next: Value = console

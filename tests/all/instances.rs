@@ -21,6 +21,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
 
 /// Waits until `is_so`, and fails when that takes too long.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
@@ -598,4 +599,28 @@ async fn a_console_that_is_replaced_in_its_own_deploy_ends_it_right() {
     process.ask_to_stop();
     assert_eq!(process.ended().await.code(), Some(0));
     ended_right(&http, &url, id).await;
+}
+
+#[tokio::test]
+async fn an_instance_that_others_cannot_see_claims_nothing() {
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let config = config_with(&data, &github.url(), SITES);
+    let store = Store::open(&config.database_url).await.unwrap();
+    let id = DeployId::from_uuid(Uuid::now_v7());
+    let intent = crate::postgres::intent(&config, id);
+    store.record_intent(&intent, 100).await.unwrap();
+    for is_there in [false, true] {
+        let presence = Presence::enter(&config.database_url).await.unwrap();
+        let (instance, client) = (presence.instance().clone(), Github::new(config.github.clone()).unwrap());
+        let dispatcher = Dispatcher::new(store.clone(), instance, client, &config.sites);
+        if is_there {
+            assert_eq!(dispatcher.step().await.unwrap(), 1);
+        } else {
+            presence.leave().await;
+            assert_eq!(dispatcher.step().await.unwrap(), 0);
+            let deploy = store.deploy(id).await.unwrap().unwrap();
+            assert_eq!(deploy.state, State::Requested, "for whoever is there");
+        }
+    }
+    github.dispatched(1).await;
 }

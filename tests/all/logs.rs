@@ -212,3 +212,19 @@ async fn a_played_run_whose_callbacks_are_all_lost_has_its_log_in_the_end() {
     let text = record["log"]["text"].as_str().unwrap();
     assert!(text.starts_with(FILLED) && text.contains("Build finished"), "{text}");
 }
+
+#[tokio::test]
+async fn one_log_is_filled_in_and_another_stays_as_it_is() {
+    let scene = Scene::new().await;
+    let other = scene.console.bound("api-prod").await;
+    let mut report = other.prints("of another\n");
+    report.id = "of-another".to_owned();
+    assert_eq!(scene.console.report(&report).await.status(), 200);
+    scene.prints(1, "one\n", false).await;
+    scene.prints(2, "three\n", true).await;
+    scene.ends(&["one", "two", "three"]).await;
+    assert!(scene.fill(120).await);
+    assert!(scene.log("0").await["text"].as_str().unwrap().contains("two\n"));
+    let record = scene.console.read(other.deploy).await;
+    assert_eq!(record["log"]["text"], "of another\n");
+}

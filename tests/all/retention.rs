@@ -169,18 +169,39 @@ async fn at_most_500_go_in_one_look() {
 async fn a_sweep_that_is_cut_off_goes_on() {
     let console = Setup::default().start().await;
     let callback = console.bound("docs").await;
-    for seq in 1..=3 {
-        assert_eq!(send(&console, callback.number(seq).prints(&"x".repeat(100))).await, 200);
+    let other = console.bound("api-prod").await;
+    for report in [&callback, &other] {
+        for seq in 1..=3 {
+            let mut piece = report.number(seq).prints(&"x".repeat(100));
+            piece.id = format!("{}-{seq}", report.deploy);
+            assert_eq!(send(&console, piece).await, 200);
+        }
     }
-    assert_eq!(send(&console, callback.number(4).says("success")).await, 200);
     let attempt = Attempt {
         deploy: callback.deploy,
         number: 1,
     };
     let store = console.running.store();
     store.prune_log(attempt).await.unwrap();
+    assert_eq!(store.logs_to_sweep().await.unwrap(), [], "it is under way");
+    let run_id = callback.body["run_id"].as_i64().unwrap();
+    console.github.change_run(run_id, |run| run.conclude("success", None));
+    console
+        .running
+        .reconciler()
+        .step(clock::now().plus_millis(20_000))
+        .await
+        .unwrap();
+    assert_eq!(store.logs_to_fill(0).await.unwrap().len(), 1);
+    store.prune_log(attempt).await.unwrap();
+    let dropped = log(&console, callback.deploy, "0").await;
+    assert!(is_dropped(&dropped), "{dropped}");
+    store.prune_log(attempt).await.unwrap();
+    assert_eq!(log(&console, callback.deploy, "0").await, dropped, "once");
+    assert!(store.logs_to_fill(0).await.unwrap().is_empty(), "it is not read again");
     assert!(store.sweep_log(attempt).await.unwrap());
     assert_eq!(store.logs_to_sweep().await.unwrap(), [attempt], "as far as it knows");
     assert_eq!(keep(&console, Retention::default(), 1_000).await, 0);
-    assert_eq!(left(&console).await, (1, 0));
+    assert_eq!(left(&console).await, (1 + 3, 0));
+    assert_eq!(log(&console, other.deploy, "0").await["text"], "x".repeat(300));
 }

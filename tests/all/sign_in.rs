@@ -1,13 +1,15 @@
 //! Coming in and going out: set-up links, passwords, sessions.
 
-use crate::support::database::{execute, number};
+use crate::support::database::{database_of, execute, number};
 use crate::support::people::{PASSWORD, browser};
 use crate::support::{SITES, Setup, TestConsole, config, refused, stand_in};
 use raxx_console::domain::Role;
 use raxx_console::server::audit::Source;
 use raxx_console::server::auth::people;
+use raxx_console::server::clock;
 use raxx_console::server::demo::stand_in::Scenario;
 use raxx_console::server::run;
+use raxx_console::server::store::{SessionAges, SessionRow, Store};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -566,4 +568,30 @@ async fn who_guesses_at_an_account_slows_no_other_down_and_that_not_for_ever() {
     let yesterday = "UPDATE console_audit SET at = at - 86400000 WHERE action = 'sign_in_failed'";
     execute(&console.database(), yesterday).await;
     assert_eq!(console.sign_in(&browser(), "dora", PASSWORD).await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_session_may_come_to_end_sooner_and_not_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&database_of(folder.path())).await.unwrap();
+    let now = clock::now();
+    let session = SessionRow {
+        id_sha256: "id".to_owned(),
+        handle: "handle".to_owned(),
+        operator: None,
+        data: "{}".to_owned(),
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now.plus_millis(60_000),
+    };
+    assert!(store.create_session(&session).await.unwrap());
+    let ages = SessionAges {
+        idle_ms: 60_000,
+        absolute_ms: 60_000,
+    };
+    for (asked, ends) in [(90_000, 60_000), (30_000, 30_000), (60_000, 30_000)] {
+        store.save_session("id", "{}", now.plus_millis(asked)).await.unwrap();
+        let (_, expires_at) = store.load_session("id", ages, now).await.unwrap().unwrap();
+        assert_eq!(expires_at, now.plus_millis(ends), "{asked}");
+    }
 }
