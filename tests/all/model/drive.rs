@@ -330,8 +330,12 @@ impl Driver {
         assert_eq!(reply.status, answer.status, "cancel: {}", reply.text);
     }
 
+    /// The newest deploy means the newest that can be closed, where there is one: mostly there is none.
     async fn close(&mut self, age: usize, state: &'static str, attempt: Option<i64>) {
-        let Some(deploy) = self.aged(age) else { return };
+        let closable = self.model.newest_closable().filter(|_| age == 0);
+        let Some(deploy) = closable.or_else(|| self.aged(age)) else {
+            return;
+        };
         let (runs, from) = (self.world.github.runs(), self.world.github.asked().len());
         let body = with_attempt(json!({ "state": state, "reason": "the site says so" }), attempt);
         let reply = self.intervene(deploy, "override", &body).await;

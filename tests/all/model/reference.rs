@@ -189,6 +189,14 @@ impl Model {
             .map(|(index, _)| index)
     }
 
+    /// The newest deploy that has an attempt that can be closed by hand.
+    pub(super) fn newest_closable(&self) -> Option<usize> {
+        let can_be_closed = |attempt: &Attempt| matches!(attempt.state, "lost" | "dispatch_unknown");
+        self.deploys
+            .iter()
+            .rposition(|deploy| deploy.attempts.values().any(can_be_closed))
+    }
+
     /// A callback comes.
     pub(super) fn report(&mut self, sent: &Sent, now: i64) -> Answer {
         if !sent.is_authentic {
