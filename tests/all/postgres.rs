@@ -201,6 +201,43 @@ async fn a_commit_waits_for_the_disk_whatever_the_server_says() {
     assert_eq!(row.detail["commit"], "on");
 }
 
+#[tokio::test]
+async fn what_a_server_refuses_with_says_whether_it_is_worth_another_try() {
+    if !is_postgres() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let url = database_of(folder.path());
+    let store = Store::open(&url).await.unwrap();
+    let entry = audit::Source::command_line().does(AuditAction::DeployRequested);
+    for (code, expected) in [
+        ("40P01", "busy"),
+        ("55P03", "busy"),
+        ("53100", "full"),
+        ("57P03", "away"),
+        ("25006", "away"),
+        ("08006", "away"),
+        ("0A000", "failed"),
+        ("23514", "failed"),
+    ] {
+        let sql = format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$"
+        );
+        execute(&url, sql).await;
+        let sql = "CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON console_audit \
+                   FOR EACH ROW EXECUTE FUNCTION refuse()";
+        execute(&url, sql).await;
+        let found = match store.record_audit(&entry).await.unwrap_err() {
+            StoreError::Busy(_) => "busy",
+            StoreError::Full(_) => "full",
+            StoreError::Away(_) => "away",
+            StoreError::Database(_) | StoreError::Unreadable { .. } => "failed",
+        };
+        assert_eq!(found, expected, "{code}");
+    }
+}
+
 async fn with_retry(response: Response) {
     assert!(response.headers().contains_key("retry-after"));
     refused(response, 503, "unavailable").await;
