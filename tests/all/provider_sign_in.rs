@@ -1,5 +1,6 @@
 //! Coming in through the OpenID provider, as a browser does it: out to the provider, and back.
 
+use crate::support::database::execute;
 use crate::support::people::browser;
 use crate::support::provider::{CLIENT_ID, Provider, Token};
 use crate::support::secrets::keep_secret;
@@ -115,6 +116,27 @@ async fn nobody_becomes_somebody_else_by_taking_their_name() {
     let refused = sign_in(&console, &browser()).await;
     assert_eq!(refused.status(), 409);
     assert_eq!(role(&console, "ada").await, "admin");
+}
+
+#[tokio::test]
+async fn a_subject_of_an_issuer_is_one_operator() {
+    let provider = Provider::start().await;
+    let console = console_at(&provider).await;
+    assert_eq!(sign_in(&console, &browser()).await.status(), 303);
+    provider.shape(|token| {
+        token.claims["sub"] = json!("another subject");
+        token.claims["preferred_username"] = json!("vera");
+        token.claims["groups"] = json!(["chiefs"]);
+    });
+    assert_eq!(sign_in(&console, &browser()).await.status(), 303);
+    assert_eq!(
+        (role(&console, "olga").await, role(&console, "vera").await),
+        ("deployer".to_owned(), "admin".to_owned())
+    );
+    // What another issuer calls so is somebody else.
+    let sql = "UPDATE console_operators SET issuer = 'https://elsewhere.example' WHERE name = 'vera'";
+    execute(&console.database(), sql).await;
+    assert_eq!(sign_in(&console, &browser()).await.status(), 409);
 }
 
 #[tokio::test]
