@@ -134,6 +134,9 @@ async fn the_server_is_looked_at_and_nothing_is_made() {
         execute(&as_writer, statement).await;
         assert_eq!(Standing::of(&url).await.unwrap(), standing, "{statement}");
     }
+    // What cannot be read is not taken for nothing.
+    execute(&url, "ALTER TABLE _sqlx_migrations RENAME COLUMN checksum TO other").await;
+    assert!(Standing::of(&url).await.is_err());
 }
 
 /// What the doctor finds about the database at `url`.
