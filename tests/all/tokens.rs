@@ -155,3 +155,22 @@ async fn that_a_token_was_used_is_noted_once_a_minute() {
     assert_eq!(console.status(&script, "/api/internal/board").await, 401);
     assert_eq!(used().await, before, "it opened nothing");
 }
+
+#[tokio::test]
+async fn nobody_revokes_somebody_elses_token() {
+    let console = console().await;
+    let dora = console.person("dora", Role::Viewer).await;
+    let eve = console.person("eve", Role::Viewer).await;
+    let body = json!({ "name": "ci", "sites": [], "days": 1 });
+    let made = dora.post(console.url("/api/internal/tokens")).json(&body);
+    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let script = bearer(made["text"].as_str().unwrap());
+    let account = dora.get(console.url("/api/internal/account")).send().await.unwrap();
+    let account: Value = account.json().await.unwrap();
+    let id = json!({ "id": account["tokens"][0]["id"] });
+    for (who, status, opens) in [(&eve, 404, 200), (&dora, 200, 401)] {
+        let revoke = who.post(console.url("/api/internal/tokens/revoke")).json(&id);
+        assert_eq!(revoke.send().await.unwrap().status(), status);
+        assert_eq!(console.status(&script, "/api/internal/board").await, opens);
+    }
+}
