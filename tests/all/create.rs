@@ -1,7 +1,8 @@
 //! `POST /api/internal/deploys`, row by row.
 
+use crate::support::database::execute;
 use crate::support::{Setup, TestConsole, console, console_with, refused};
-use raxx_console::domain::DeployRecord;
+use raxx_console::domain::{DeployRecord, Role};
 use raxx_console::server::config::Limits;
 use raxx_console::server::demo::stand_in::Scenario;
 use reqwest::Response;
@@ -167,6 +168,29 @@ async fn the_same_key_and_request_is_the_same_deploy() {
 }
 
 #[tokio::test]
+async fn a_key_is_its_operators_own() {
+    let console = console().await;
+    console.github.set_scenario("deploy-docs.yml", Scenario::Refuse);
+    let dora = console.person("dora", Role::Admin).await;
+    let mut made = Vec::new();
+    for (who, key) in [(&console.http, "key-1"), (&dora, "key-1"), (&dora, "key-2")] {
+        let body = json!({ "site": "docs", "confirmation": "docs" });
+        let request = who
+            .post(console.url(DEPLOYS))
+            .header("Idempotency-Key", key)
+            .json(&body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 201, "{key}");
+        let deploy: DeployRecord = response.json().await.unwrap();
+        console.until(deploy.deploy.id, "dispatch_failed").await;
+        made.push((deploy.deploy.id, deploy.deploy.operator.to_string()));
+    }
+    let whose: Vec<&str> = made.iter().map(|(_, operator)| operator.as_str()).collect();
+    assert_eq!(whose, ["ada", "dora", "dora"]);
+    assert_ne!(made[1].0, made[2].0);
+}
+
+#[tokio::test]
 async fn a_key_is_not_for_two_requests() {
     let console = console().await;
     let ask = |site: &'static str| {
@@ -263,6 +287,18 @@ async fn too_many_in_a_minute_is_429() {
     let response = console.create("api-prod").await;
     assert_eq!(response.headers()["retry-after"], "60");
     refused(response, 429, "too-many-requests").await;
+    // Each operator has a minute of their own, and it goes by.
+    let dora = console.person("dora", Role::Admin).await;
+    let as_dora = |site: &str| {
+        let body = json!({ "site": site, "confirmation": site });
+        dora.post(console.url(DEPLOYS)).json(&body).send()
+    };
+    assert_eq!(as_dora("api-prod").await.unwrap().status(), 201);
+    let a_minute_passes =
+        "UPDATE console_deploys SET requested_at = requested_at - 60000, active = 0, state = 'failed'";
+    execute(&console.database(), a_minute_passes).await;
+    assert_eq!(console.create("docs").await.status(), 201);
+    refused(console.create("api-prod").await, 429, "too-many-requests").await;
 }
 
 #[tokio::test]

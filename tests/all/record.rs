@@ -12,6 +12,8 @@ const TOKEN: &str = "token-that-stays-out-of-the-record";
 
 /// A stand-in that never answers a dispatch, and writes its record into `folder`.
 async fn stand_in(folder: &Path) -> StandIn {
+    // No console in this process may have said so yet.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let options = StandInOptions {
         addr: ([127, 0, 0, 1], 0).into(),
         console_url: String::new(),

@@ -245,6 +245,11 @@ async fn sessions_are_seen_and_ended_one_by_one() {
         (console.status(&here, "/").await, console.status(&there, "/").await),
         (200, 303)
     );
+    let on_trail = async || {
+        let ended = "SELECT COUNT(*) FROM console_audit WHERE action = 'session_ended'";
+        number(&console.database(), ended).await
+    };
+    assert_eq!(on_trail().await, 1);
     // Nobody ends somebody else's.
     let eve = console.person("eve", Role::Admin).await;
     let own = account().await["sessions"][0]["handle"].clone();
@@ -255,8 +260,7 @@ async fn sessions_are_seen_and_ended_one_by_one() {
         .await
         .unwrap();
     refused(response, 404, "not-found").await;
-    let on_trail = "SELECT COUNT(*) FROM console_audit WHERE action = 'session_ended'";
-    assert_eq!(number(&console.database(), on_trail).await, 1, "nothing happened");
+    assert_eq!(on_trail().await, 1, "nothing happened");
     here.post(console.url("/api/internal/sessions/end"))
         .json(&json!({}))
         .send()
