@@ -239,6 +239,11 @@ impl Game {
         let picture = Picture::take(&self.database, from, thorough).await;
         let after = self.world.ledger().clone();
         self.found_dispatching.extend(picture.in_state(State::Dispatching));
+        if !self.away.is_empty() {
+            // A console that lives through a crash of the database says so before anybody looks.
+            let in_doubt = picture.deploys.iter().filter(|(_, row)| row.was_in_doubt());
+            self.found_dispatching.extend(in_doubt.map(|(id, _)| *id));
+        }
         let known = Known { before, after, posts };
         check(&self.world, &picture, &known, from);
         self.check_unknown(&picture);

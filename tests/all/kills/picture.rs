@@ -189,8 +189,16 @@ impl Row {
     /// Whether somebody has taken the console that dispatched it for dead, by the words of the dispatcher; an answer that
     /// did not come in time has other words.
     pub(super) fn was_given_up(&self) -> bool {
-        let is_so =
-            |(state, note): &(State, String)| *state == State::DispatchUnknown && note.contains("was dispatching");
+        self.is_unknown_because("was dispatching")
+    }
+
+    /// Whether the console that dispatched it could not tell, because its database had gone away.
+    pub(super) fn was_in_doubt(&self) -> bool {
+        self.is_unknown_because("The database went away")
+    }
+
+    fn is_unknown_because(&self, words: &str) -> bool {
+        let is_so = |(state, note): &(State, String)| *state == State::DispatchUnknown && note.contains(words);
         self.events.iter().any(is_so)
     }
 
