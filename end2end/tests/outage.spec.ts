@@ -64,6 +64,7 @@ test("a record that is away is said in words, and the page goes on by itself whe
     await expect(record.getByRole("alert")).toBeHidden();
     // The page that could not be drawn comes back by itself as well.
     await expect(opened.getByRole("heading", { level: 1, name: "Deploys" })).toBeVisible();
+    await expect(other.state).toHaveText("Succeeded", { timeout: 60_000 });
     expect(await demo.dispatches("deploy-restart.yml")).toBe(1);
     expect(await demo.dispatches("deploy-offline.yml")).toBe(1);
   } finally {
