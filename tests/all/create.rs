@@ -183,7 +183,7 @@ async fn a_key_is_its_operators_own() {
         assert_eq!(response.status(), 201, "{key}");
         let deploy: DeployRecord = response.json().await.unwrap();
         console.until(deploy.deploy.id, "dispatch_failed").await;
-        made.push((deploy.deploy.id, deploy.deploy.operator.to_string()));
+        made.push((deploy.deploy.id, deploy.deploy.operator.clone()));
     }
     let whose: Vec<&str> = made.iter().map(|(_, operator)| operator.as_str()).collect();
     assert_eq!(whose, ["ada", "dora", "dora"]);
