@@ -85,6 +85,13 @@ async fn follow(world: &World, operator: &Operator, id: DeployId, random: &mut f
             operator.http.get(format!("{door}{path}")).timeout(ANSWER_WITHIN)
         };
         let answer = request(world.door(random)).send().await;
+        if answer.as_ref().is_err_and(reqwest::Error::is_timeout) {
+            // Whoever is killed hangs up. Asking again shall not hide a console that does not answer.
+            world.wrong(
+                Kind::Inconsistent,
+                format!("whoever follows {id} had no answer for 20 s"),
+            );
+        }
         let status = answer.as_ref().ok().map(reqwest::Response::status);
         if let Ok(response) = answer
             && let Ok(record) = response.json::<Value>().await
