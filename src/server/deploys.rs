@@ -7,6 +7,7 @@ pub use intervene::{By, cancel, override_state};
 use super::audit::Source;
 use super::digest::sha256_hex;
 use super::store::{Intent, Recorded, Store};
+use super::tagged::Tagged;
 use super::{Console, clock, outside};
 use crate::domain::{
     Attempt, AuditAction, Board, Caller, Confirmation, ConfirmationMismatch, Deploy, DeployId, DeployPage,
@@ -14,6 +15,7 @@ use crate::domain::{
     Site, SiteHistory, Slug, Tile,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// How much of an active deploy's log its tile shows, in bytes.
@@ -126,12 +128,34 @@ pub async fn read(console: &Console, attempt: Attempt, after: Option<&str>) -> R
     record(&console.store, deploy, log).await
 }
 
+/// The board as it was read, once for all who looked at the same time.
+#[derive(Debug)]
+pub struct BoardReading {
+    /// For a page that is drawn here.
+    pub board: Board,
+    /// For whoever polls: a thousand browsers cost no more than one.
+    pub answer: Tagged,
+}
+
 /// Every site with its health and its newest attempt at a deploy: one that is under way before any other.
 ///
 /// # Errors
 /// A [`Refusal`]: 503.
-pub async fn board(console: &Console) -> Result<Board, Refusal> {
-    console.board.get(read_board(console)).await
+pub async fn board(console: &Console) -> Result<Arc<BoardReading>, Refusal> {
+    let read = async {
+        let board = read_board(console).await?;
+        let answer = Tagged::json(&board).map_err(|error| unsayable(&error))?;
+        Ok(Arc::new(BoardReading { board, answer }))
+    };
+    console.board.get(read).await
+}
+
+fn unsayable(error: &serde_json::Error) -> Refusal {
+    tracing::error!(%error, "the board cannot be said in JSON");
+    Refusal::new(
+        Problem::Internal,
+        "The console could not draw its board. Its log says why.",
+    )
 }
 
 async fn read_board(console: &Console) -> Result<Board, Refusal> {

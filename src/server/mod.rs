@@ -27,15 +27,17 @@ pub mod router;
 pub mod run;
 pub mod signature;
 pub mod store;
+pub mod tagged;
 pub mod telemetry;
 pub mod together;
 pub mod webhooks;
 
-use crate::domain::{About, Board, Caller, Gate, OperatorId, Refusal, Site};
+use crate::domain::{About, Caller, Gate, OperatorId, Refusal, Site};
 use auth::password::Passwords;
 use auth::provider::ProviderDoor;
 use auth::session::Sessions;
 use config::Limits;
+use deploys::BoardReading;
 use dispatcher::Dispatcher;
 use github::Github;
 use ipnet::IpNet;
@@ -88,7 +90,7 @@ pub struct Inner {
     /// How much is too much.
     pub limits: Limits,
     /// The board, which is read once for all who look at it.
-    pub board: Together<Result<Board, Refusal>>,
+    pub board: Together<Result<Arc<BoardReading>, Refusal>>,
     /// Set in a demo.
     pub demo: Option<DemoDoor>,
 }

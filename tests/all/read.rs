@@ -139,17 +139,23 @@ async fn an_unchanged_answer_is_304() {
         assert_eq!(again.headers()["etag"], etag.as_str());
         assert!(again.bytes().await.unwrap().is_empty());
     }
-    let path = format!("/api/internal/deploys/{}", callback.deploy);
-    let etag = get(&console, &path).await.headers()["etag"].clone();
-    console.report(&callback.at("Build")).await;
-    let changed = console
-        .http
-        .get(console.url(&path))
-        .header("if-none-match", etag)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(changed.status(), 200);
+}
+
+#[tokio::test]
+async fn a_changed_answer_is_given_anew() {
+    let console = console().await;
+    let callback = console.bound("docs").await;
+    console.until_commit(&callback).await;
+    let record = format!("/api/internal/deploys/{}", callback.deploy);
+    for (path, seq, step) in [(record.as_str(), 1, "Build"), ("/api/internal/board", 2, "Upload")] {
+        let etag = get(&console, path).await.headers()["etag"].clone();
+        console.report(&callback.number(seq).at(step).prints(step)).await;
+        let known = console.http.get(console.url(path)).header("if-none-match", etag);
+        let changed = known.send().await.unwrap();
+        assert_eq!(changed.status(), 200);
+        assert_eq!(changed.headers()["content-type"], "application/json");
+        assert!(changed.text().await.unwrap().contains(step), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! the path moves to where the function looks for it.
 
 use super::super::Console;
+use super::super::tagged::Tagged;
 use crate::domain::{DeployId, Problem, Refusal};
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
@@ -15,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use leptos::prelude::provide_context;
 use server_fn::ServerFn;
 use server_fn::error::SERVER_FN_ERROR_HEADER;
-use sha2::{Digest, Sha256};
 
 /// The largest body that any route takes, in bytes.
 pub(super) const MOST_BODY: usize = 64 * 1024;
@@ -153,39 +153,13 @@ async fn lift_refusal(response: Response) -> Response {
     serde_json::from_slice::<Refusal>(&body).map_or_else(|_| super::broken().into_response(), Refusal::into_response)
 }
 
-/// RFC 9110, section 8.8.3: a strong validator over the whole answer.
+/// The answer with its validator, or 304 without it.
 async fn with_etag(response: Response, known: Option<&HeaderValue>) -> Response {
-    let (mut parts, body) = response.into_parts();
+    let (parts, body) = response.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return super::broken().into_response();
     };
-    let digest = Sha256::digest(&body);
-    let etag = format!(
-        "\"{}\"",
-        digest[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    );
-    parts
-        .headers
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(value) = HeaderValue::from_str(&etag) {
-        parts.headers.insert(header::ETAG, value);
-    }
-    let matches = known.and_then(|value| value.to_str().ok()).is_some_and(|known| {
-        known
-            .split(',')
-            .map(|tag| tag.trim().trim_start_matches("W/"))
-            .any(|tag| tag == etag || tag == "*")
-    });
-    if matches {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(header::CONTENT_TYPE);
-        parts.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(parts, Body::empty());
-    }
-    Response::from_parts(parts, Body::from(body))
+    Tagged::new(body).over(Response::from_parts(parts, Body::empty()), known)
 }
 
 impl IntoResponse for Refusal {

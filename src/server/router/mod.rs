@@ -11,7 +11,7 @@ mod headers;
 mod pages;
 pub mod table;
 
-use super::{Console, auth, webhooks};
+use super::{Console, auth, deploys, webhooks};
 use crate::api::{CancelDeploy, GetDeploy, OverrideDeploy, ReportStatus};
 use crate::domain::{Problem, Refusal};
 use adapter::Moved;
@@ -19,7 +19,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::handler::Handler;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -31,6 +31,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::trace::TraceLayer;
 
+/// The board, which everybody polls: what the server function says is made once for all of them.
+const BOARD: &str = "/api/internal/board";
 /// The one answer of the API that is no server function: it is a stream.
 const EXPORT: &str = "/api/internal/audit.jsonl";
 /// Where GitHub sends its webhooks: no server function either, for no page calls it.
@@ -85,8 +87,10 @@ fn door() -> Router<Console> {
 
 /// The API, for the pages and for scripts: each route is a server function, most by their own path.
 fn api() -> Router<Console> {
-    let own_path = |path: &str| path.starts_with("/api/") && !path.contains('{') && path != EXPORT && path != WEBHOOKS;
+    let own_path =
+        |path: &str| path.starts_with("/api/") && !path.contains('{') && ![BOARD, EXPORT, WEBHOOKS].contains(&path);
     let mut router = Router::new()
+        .route(BOARD, get(read_board))
         .route("/api/internal/deploys/{id}", get(read_deploy))
         .route("/api/internal/deploys/{id}/cancel", post(about_deploy::<CancelDeploy>))
         .route(
@@ -121,6 +125,12 @@ fn own_pages_only(
         Err(_) => layer,
     };
     layer.with_rejection_response(|_| foreign().into_response())
+}
+
+/// `GET /api/internal/board`: as the server function says it. Every role may see it.
+async fn read_board(State(console): State<Console>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let reading = deploys::board(&console).await?;
+    Ok(reading.answer.answer(headers.get(header::IF_NONE_MATCH)))
 }
 
 /// `GET /api/internal/deploys/{id}`: the server function by the path that the contract gives it.

@@ -123,10 +123,9 @@ impl Store {
         let event = Event::Reported(report.clone());
         for _ in 0..TRIES {
             let mut tx = self.begin().await?;
-            let Some(mut stored) = load(&mut tx, Attempt::first(id)).await? else {
+            let Some((mut stored, earlier)) = load_for(&mut tx, id, delivery, at).await? else {
                 return Ok(Receipt::UnknownDeploy);
             };
-            let earlier = earlier_deliveries(&mut tx, id, delivery, at).await?;
             match earlier.same_id {
                 Some(true) => return Ok(Receipt::Duplicate(Box::new(stored.deploy))),
                 Some(false) => return Ok(Receipt::OtherBody),
@@ -273,27 +272,32 @@ struct Earlier {
     within_a_minute: i64,
 }
 
-async fn earlier_deliveries(
+/// The deploy that a delivery speaks of, and what was delivered before: in one question, for everybody else waits.
+async fn load_for(
     tx: &mut Transaction<'_, Any>,
     id: DeployId,
     delivery: &Delivery,
     at: Timestamp,
-) -> Result<Earlier, StoreError> {
-    let row = sqlx::query(
-        "SELECT (SELECT CAST(CASE WHEN deploy_id = $1 AND body_sha256 = $2 THEN 1 ELSE 0 END AS BIGINT) FROM console_deliveries \
-         WHERE id = $3) AS same_id, \
-         (SELECT COUNT(*) FROM console_deliveries WHERE deploy_id = $1 AND received_at > $4) AS within_a_minute",
-    )
-    .bind(id.to_string())
-    .bind(delivery.body_sha256.as_str())
-    .bind(delivery.id.as_str())
-    .bind(at.plus_millis(-60_000).as_millis())
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(Earlier {
+) -> Result<Option<(Stored, Earlier)>, StoreError> {
+    let sql = format!(
+        "SELECT {DEPLOY_COLUMNS}, (SELECT CAST(CASE WHEN deploy_id = $1 AND body_sha256 = $2 THEN 1 ELSE 0 END AS BIGINT) \
+         FROM console_deliveries WHERE id = $3) AS same_id, \
+         (SELECT COUNT(*) FROM console_deliveries WHERE deploy_id = $1 AND received_at > $4) AS within_a_minute \
+         FROM console_deploys WHERE id = $1"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.to_string())
+        .bind(delivery.body_sha256.as_str())
+        .bind(delivery.id.as_str())
+        .bind(at.plus_millis(-60_000).as_millis())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let earlier = Earlier {
         same_id: row.try_get::<Option<i64>, _>("same_id")?.map(|same| same == 1),
         within_a_minute: row.try_get("within_a_minute")?,
-    })
+    };
+    Ok(Some((read_deploy(&row)?, earlier)))
 }
 
 async fn store_delivery(
