@@ -1,10 +1,10 @@
 //! An answer and its validator, made once for however many ask.
 
+use super::digest::sha256_hex;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 /// The body of an answer, and what tells it from any other: a strong validator (RFC 9110, section 8.8.3).
 #[derive(Debug, Clone)]
@@ -16,9 +16,7 @@ pub struct Tagged {
 impl Tagged {
     /// The answer with this body.
     pub fn new(body: Bytes) -> Self {
-        let digest = Sha256::digest(&body);
-        let half: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let etag = format!("\"{half}\"");
+        let etag = format!("\"{}\"", sha256_hex(&body));
         Self { body, etag }
     }
 

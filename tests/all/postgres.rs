@@ -1,7 +1,7 @@
 //! What only a server can do to a console: refuse it, go away and come back, and be shared. Run with
 //! `TEST_DATABASE=postgres`; on SQLite there is nothing to see here.
 
-use crate::support::database::{Server, database_of, execute, is_postgres, shared};
+use crate::support::database::{Server, database_of, execute, is_postgres, number, shared};
 use crate::support::wire::Wire;
 use crate::support::{Callback, SITES, TestConsole, binary, config, config_on, console, now, refused, stand_in};
 use raxx_console::domain::{AuditAction, AuditFilter, Deploy, DeployId, State};
@@ -476,4 +476,59 @@ async fn a_commit_whose_answer_is_lost_is_not_taken_for_none() {
     assert_eq!(deploy.state, State::DispatchUnknown);
     assert!(deploy.notice.unwrap().contains("database went away"));
     assert!(github.dispatches().is_empty());
+}
+
+#[tokio::test]
+async fn the_board_reads_the_ends_of_logs_and_not_the_logs() {
+    if !is_postgres() {
+        return;
+    }
+    let sites: Vec<String> = (0..32).map(|site| format!("site-{site}")).collect();
+    let declared = |slug: &String| {
+        format!(
+            "[[site]]\nslug = \"{slug}\"\nname = \"{slug}\"\nenvironment = \"staging\"\nrepository = \"raxx/{slug}\"\n\
+             workflow = \"deploy.yml\"\nurl = \"https://{slug}.example.com\"\n"
+        )
+    };
+    let file: String = sites.iter().map(declared).collect();
+    let (data, github) = (tempfile::tempdir().unwrap(), stand_in(Scenario::Queued).await);
+    let url = database_of(data.path());
+    let console = TestConsole::start(config_on(url.clone(), &github.url(), &file), github, data).await;
+    for site in &sites {
+        console.bound(site).await;
+    }
+    for sql in [
+        "INSERT INTO console_log_chunks (deploy_id, attempt, start_offset, end_offset, text) \
+         SELECT id, 1, (piece - 1) * 100, piece * 100, repeat('.', 99) || chr(10) \
+         FROM console_deploys, generate_series(1, 500) piece ORDER BY piece, id",
+        // As the server does by itself after a minute. What it knows then makes it choose another way.
+        "ANALYZE",
+    ] {
+        execute(&url, sql).await;
+    }
+    // Rows that change often take many pages, from which the server concludes that there are many of them.
+    for _ in 0..20 {
+        execute(&url, "UPDATE console_deploys SET log_bytes = 50000").await;
+    }
+    let read = "SELECT COALESCE(SUM(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
+                WHERE relname = 'console_log_chunks'";
+    let (before, mut looks) = (number(&url, read).await, 0);
+    until("the server says what it has read", async || {
+        let board = console
+            .http
+            .get(console.url("/api/internal/board"))
+            .send()
+            .await
+            .unwrap();
+        assert!(board.text().await.unwrap().contains("....."));
+        looks += 1;
+        number(&url, read).await > before
+    })
+    .await;
+    // Of each log its last 4 KiB are 41 or 42 pieces of 500, and a few are looked at to find where they begin.
+    let found = number(&url, read).await - before;
+    assert!(
+        found <= looks * 32 * 50,
+        "{looks} looks at the board read {found} pieces"
+    );
 }

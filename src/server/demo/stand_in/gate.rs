@@ -6,13 +6,13 @@ use super::record::OnPurpose;
 use super::repositories;
 use super::routes::{Ctx, refusal, text};
 use crate::server::clock;
+use crate::server::digest::sha256_hex;
 use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// GitHub's hourly limit for a token.
@@ -125,8 +125,7 @@ async fn with_etag(response: Response, known: Option<String>) -> Response {
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let digest: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
-    let etag = format!("W/\"{digest}\"");
+    let etag = format!("W/\"{}\"", sha256_hex(&body));
     let unchanged = known.as_deref() == Some(etag.as_str());
     if let Ok(value) = HeaderValue::from_str(&etag) {
         parts.headers.insert(header::ETAG, value);
